@@ -49,4 +49,6 @@ class Batch:
     """The same chart, degraded, (B, 3, Hv, Wv)."""
     task: tuple[str, ...]
     """The degradations of lq by name, joined by "+": "rain", "rain+noise"."""
+    shown: tuple[str, ...]
+    """The degradations that the instruction shows; "clean" for the null instruction."""
     mode: tuple[Mode, ...]

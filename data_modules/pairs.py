@@ -1,0 +1,123 @@
+"""Real pairs of degraded and clean pictures, beside the synthetic ones."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import Dataset
+
+from data_modules.crops import CropDataset, RandomGeometry
+from data_modules.decoding import PictureStore
+from data_modules.photos import some_of
+from defusion.random import generator
+from defusion.restore.imageio import ImageError, Picture, find_images, image_size, read_image
+
+
+class PairedFolder:
+    """A folder with degraded pictures in `input` and clean ones in `target`, matched by stem.
+
+    Args:
+        folder: pictures may lie in sub-folders, the same in both.
+        task: the degradations of the inputs by name, joined by "+": "rain", "rain+noise".
+
+    Attributes:
+        names: of the pairs, sorted: paths below `input` without suffix.
+
+    Raises:
+        ValueError: `input` or `target` is missing or empty, or pictures in them have no partner, are
+            unreadable, or differ in size from their partner; names all kinds of faults at once.
+    """
+
+    def __init__(self, folder: str | Path, task: str) -> None:
+        self.folder, self.task = Path(folder), task
+        if not task or not all(task.split("+")):
+            raise ValueError(f'task: expected names joined by "+", as in "rain+noise", got {task!r}')
+        faults: dict[str, list[str]] = {}
+        inputs = self._by_stem("input", faults)
+        targets = self._by_stem("target", faults)
+        faults["without a target"] = sorted(inputs.keys() - targets.keys())
+        faults["without an input"] = sorted(targets.keys() - inputs.keys())
+        self.names = sorted(inputs.keys() & targets.keys())
+        self._paths = [(inputs[name], targets[name]) for name in self.names]
+        for paths in self._paths:
+            self._check(paths, faults)
+        found = [f"{len(names)} {fault} ({some_of(names)})" for fault, names in faults.items() if names]
+        if found:
+            raise ValueError(f"paired folder {self.folder}: {'; '.join(found)}")
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __getitem__(self, position: int) -> tuple[Picture, Picture]:
+        """The degraded and the clean picture, uint8 (H, W, 3) each; ImageError for a damaged one."""
+        degraded, clean = (read_image(path) for path in self._paths[position])
+        if degraded.shape != clean.shape:
+            raise ImageError(
+                self._paths[position][0], f"{degraded.shape} against {clean.shape} of its target"
+            )
+        return degraded, clean
+
+    def _by_stem(self, side: str, faults: dict[str, list[str]]) -> dict[str, Path]:
+        root = self.folder / side
+        if not root.is_dir():
+            raise ValueError(
+                f"paired folder {self.folder}: no folder {side!r} in it; expected degraded pictures in "
+                "'input' and clean ones of the same names in 'target'"
+            )
+        by_stem: dict[str, Path] = {}
+        for path in find_images(root):
+            name = path.relative_to(root).with_suffix("").as_posix()
+            if name in by_stem:
+                faults.setdefault(f"more than once in {side!r}", []).append(name)
+            by_stem[name] = path
+        return by_stem
+
+    def _check(self, paths: tuple[Path, Path], faults: dict[str, list[str]]) -> None:
+        try:
+            (height, width), (clean_height, clean_width) = map(image_size, paths)
+        except ImageError as error:
+            faults.setdefault("unreadable", []).append(str(error))
+            return
+        if (height, width) != (clean_height, clean_width):
+            sizes = f"{paths[0].name}: {width} x {height} against {clean_width} x {clean_height}"
+            faults.setdefault("of another size than the target", []).append(sizes)
+
+
+class MixedDataset(Dataset[dict[str, Any]]):
+    """Clean crops and crops of real pairs, in given shares; each item is fixed by (seed, index).
+
+    Args:
+        clean: gives the crop size, the seed and the length too.
+        pairs: the paired folders.
+        weights: of `clean` and of each paired folder, in this order; relative to their sum.
+
+    An item is that of `CropDataset`; one from a pair has its degraded picture as lq, cropped and flipped
+    as hq is, and its task. A pair damaged on the disk is replaced by the next.
+    """
+
+    def __init__(self, clean: CropDataset, pairs: Sequence[PairedFolder], weights: Sequence[float]) -> None:
+        if len(weights) != 1 + len(pairs):
+            raise ValueError(
+                f"weights: expected one for the clean crops and one for each of {len(pairs)} paired folders, "
+                f"got {len(weights)}"
+            )
+        if min(weights) < 0 or sum(weights) <= 0:
+            raise ValueError(f"weights: expected none below 0 and a sum above 0, got {list(weights)}")
+        self.clean, self.pairs = clean, list(pairs)
+        self._shares = torch.tensor(weights, dtype=torch.float64)
+        self._stores = [PictureStore(folder.__getitem__, len(folder)) for folder in pairs]
+        self._geometry = RandomGeometry(clean.crop_size)
+
+    def __len__(self) -> int:
+        return len(self.clean)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        chance = generator(self.clean.seed, index, 2)
+        source = int(torch.multinomial(self._shares, 1, generator=chance))
+        if source == 0:
+            return self.clean[index]
+        store, task = self._stores[source - 1], self.pairs[source - 1].task
+        pictures = store[int(torch.randint(len(store), (), generator=chance))]
+        lq, hq = self._geometry(pictures, chance)
+        return {"hq": hq, "lq": lq, "index": index, "task": task}

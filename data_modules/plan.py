@@ -1,0 +1,123 @@
+"""What each training sample is to contain: its degradations, what its instruction shows, and why."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from defusion.degradations.library import NAMES, parse
+from defusion.grounds.chart import Chart
+from defusion.types import Mode
+
+EXCLUSIVE: tuple[frozenset[str], ...] = (
+    frozenset({"motion_blur", "defocus_blur", "downsample"}),
+    *(frozenset({"underwater", name}) for name in ("rain", "snow", "haze", "raindrop", "low_light")),
+)
+"""Sets of which a composite takes at most one member: one loss of sharpness, no weather under water."""
+
+
+@dataclass(frozen=True)
+class SynthesisConfig:
+    """What training samples are made of.
+
+    Attributes:
+        weights: relative frequency of each degradation; those left out have 1, zero removes one.
+        composites: relative frequencies of one, two, three... degradations in a sample.
+        matched: relative frequency of each instruction mode, see `defusion.types.Mode`.
+        type_matched: likewise.
+        partial: likewise; a single degradation has no part to show: its instruction is type-matched.
+        null: likewise.
+        mismatched: likewise.
+        chart: size and kind of the grounds.
+    """
+
+    weights: dict[str, float] = field(default_factory=dict)
+    composites: tuple[float, ...] = (0.7, 0.2, 0.1)
+    matched: float = 0.35
+    type_matched: float = 0.35
+    partial: float = 0.1
+    null: float = 0.1
+    mismatched: float = 0.1
+    chart: Chart = field(default_factory=Chart)
+
+    def __post_init__(self) -> None:
+        unknown = set(self.weights) - set(NAMES)
+        if unknown:
+            raise ValueError(
+                f"weights: expected names among {', '.join(NAMES)}, got {', '.join(sorted(unknown))}"
+            )
+        for name in ("frequencies", "composites", "modes"):
+            values = getattr(self, name)
+            if min(values) < 0 or sum(values) <= 0:
+                raise ValueError(f"{name}: expected numbers of at least 0, not all 0, got {values}")
+
+    @property
+    def frequencies(self) -> tuple[float, ...]:
+        """The relative frequency of each degradation in the order of the library."""
+        return tuple(self.weights.get(name, 1.0) for name in NAMES)
+
+    @property
+    def modes(self) -> tuple[float, ...]:
+        """The relative frequencies in the order of `Mode`."""
+        return (self.matched, self.type_matched, self.partial, self.null, self.mismatched)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One sample: indices into the library of its degradations and of those shown, in the order they act."""
+
+    present: tuple[int, ...]
+    shown: tuple[int, ...]
+    mode: Mode
+
+
+def draw_plan(config: SynthesisConfig, draw: torch.Generator, task: str = "") -> Plan:
+    """Draws the plan of one sample.
+
+    Args:
+        config: frequencies.
+        draw: the sample's own generator.
+        task: the degradations of a real pair, "rain+noise": its lq is given and its parameters are
+            unknown, so that its instruction is type-matched, null or mismatched; "" to draw them.
+    """
+    if task:
+        present = tuple(NAMES.index(member.name) for member in parse(task).members)
+    else:
+        present = _members(config.frequencies, 1 + _choice(config.composites, draw), draw)
+    mode = Mode(_choice(config.modes, draw))
+    if mode is Mode.NULL:
+        return Plan(present, (), mode)
+    if mode is Mode.MISMATCHED:
+        others = [0.0 if i in present else frequency for i, frequency in enumerate(config.frequencies)]
+        return Plan(present, _members(others, 1, draw), mode) if any(others) else Plan(present, (), Mode.NULL)
+    if task or (mode is Mode.PARTIAL and len(present) < 2):
+        mode = Mode.TYPE_MATCHED
+    if mode is Mode.PARTIAL:
+        size = 1 + int(torch.randint(len(present) - 1, (), generator=draw))
+        kept = torch.randperm(len(present), generator=draw)[:size].sort().values
+        return Plan(present, tuple(present[place] for place in kept.tolist()), mode)
+    return Plan(present, present, mode)
+
+
+def sequences(rows: list[tuple[int, ...]]) -> Tensor:
+    """Index tuples as one (n, L) tensor, filled up with -1."""
+    length = max(1, *(len(row) for row in rows))
+    return torch.tensor([[*row, *[-1] * (length - len(row))] for row in rows])
+
+
+def _choice(frequencies: tuple[float, ...] | list[float], draw: torch.Generator) -> int:
+    return int(torch.multinomial(torch.tensor(frequencies), 1, generator=draw))
+
+
+def _members(frequencies: tuple[float, ...] | list[float], count: int, draw: torch.Generator) -> tuple[int, ...]:
+    """Up to `count` degradations that go together, in the order of image formation."""
+    left = list(frequencies)
+    members: list[int] = []
+    while len(members) < count and any(left):
+        member = _choice(left, draw)
+        members.append(member)
+        left[member] = 0.0
+        for exclusive in EXCLUSIVE:
+            if NAMES[member] in exclusive:
+                left = [0.0 if NAMES[i] in exclusive else value for i, value in enumerate(left)]
+    return tuple(sorted(members))

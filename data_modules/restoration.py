@@ -1,0 +1,118 @@
+"""The LightningDataModule of both trainings: crops from the workers, synthesis on the device."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from lightning import LightningDataModule
+from torch.utils.data import DataLoader
+
+from data_modules.crops import CropDataset, StepSampler
+from data_modules.pairs import MixedDataset, PairedFolder
+from data_modules.photos import open_photos
+from data_modules.plan import SynthesisConfig
+from data_modules.scenes import replace_by_scenes
+from data_modules.synthesis import Synthesis
+from data_modules.validation import ValidationDataset, validation_batch
+from defusion.degradations.library import NAMES
+from defusion.types import Batch
+
+
+class RestorationDataModule(LightningDataModule):
+    """Paired crops and the matching visual instructions.
+
+    Workers decode, crop and flip (uint8); after one transfer, `on_after_batch_transfer` draws the
+    degradations on the device: lq, target, ground and instruction of `defusion.types.Batch`.
+
+    Args:
+        data: a folder of pictures, a picture data set of `datasets` (hub id, parquet, saved folder,
+            "stream:NAME"), or None for the embedded photographs.
+        pairs: folders with `input/` and `target/`, by the name of what degrades them: {"rain": "Rain100L"}.
+        pairs_share: share of training samples that come from the pairs.
+        procedural_share: share of training samples that are procedural scenes, drawn on the device.
+        synthesis: degradations, instruction modes, and grounds.
+        crop_size: side of the training crops.
+        batch_size: samples a step.
+        steps_per_epoch: batches an epoch; validation follows each.
+        workers: processes that decode and crop; 0 does it in the training process.
+        validation_tasks: degradations restored in validation, by the fixed draws of `defusion eval`.
+        validation_size: side of the central crop of validation pictures.
+        validation_photos: number of held-out photographs, each under every task.
+        seed: of everything; sample i depends on (seed, i) alone.
+    """
+
+    def __init__(
+        self,
+        data: str | None = None,
+        pairs: dict[str, str] | None = None,
+        pairs_share: float = 0.5,
+        procedural_share: float = 0.2,
+        synthesis: SynthesisConfig = SynthesisConfig(),
+        crop_size: int = 64,
+        batch_size: int = 16,
+        steps_per_epoch: int = 500,
+        workers: int = 1,
+        validation_tasks: Sequence[str] = NAMES,
+        validation_size: int = 128,
+        validation_photos: int = 2,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters(ignore=["synthesis"])
+        self.data = data
+        self.pairs = pairs or {}
+        self.pairs_share = pairs_share
+        self.procedural_share = procedural_share
+        self.synthesis = Synthesis(synthesis, seed)
+        self.crop_size = crop_size
+        self.batch_size = batch_size
+        self.steps_per_epoch = steps_per_epoch
+        self.workers = workers
+        self.validation_tasks = tuple(validation_tasks)
+        self.validation_size = validation_size
+        self.validation_photos = validation_photos
+        self.seed = seed
+
+    def setup(self, stage: str) -> None:
+        """Opens the sources; raises ValueError when there is no usable picture."""
+        clean = CropDataset(
+            open_photos(self.data, "train", self.crop_size, self.seed),
+            self.crop_size,
+            self.seed,
+            self.steps_per_epoch * self.batch_size,
+        )
+        folders = [PairedFolder(folder, task) for task, folder in self.pairs.items()]
+        shares = [1 - self.pairs_share, *[self.pairs_share / len(folders) for _ in folders]]
+        self.training = MixedDataset(clean, folders, shares) if folders else clean
+        held_out = CropDataset(
+            open_photos(self.data, "val", self.crop_size, self.seed),
+            self.validation_size,
+            self.seed,
+            augment=False,
+        )
+        self.held_out = ValidationDataset(held_out, self.validation_photos, self.validation_tasks)
+
+    def train_dataloader(self) -> DataLoader[dict[str, Any]]:
+        """uint8 crops; the sampler numbers the samples on and on from epoch to epoch."""
+        return self._loader(self.training, StepSampler(len(self.training)))
+
+    def val_dataloader(self) -> DataLoader[dict[str, Any]]:
+        """uint8 crops of held-out photographs, each under every validation task."""
+        return self._loader(self.held_out, None)
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Batch:
+        """Synthesis on the device of the batch."""
+        hq = batch["hq"].float() / 255
+        index, task = batch["index"].tolist(), batch["task"]
+        if "lq" not in batch:
+            return validation_batch(hq, index, task, self.synthesis.config.chart, self.seed)
+        hq = replace_by_scenes(hq, index, task, self.procedural_share, self.seed)
+        return self.synthesis(hq, index, task, batch["lq"].float() / 255 if any(task) else None)
+
+    def _loader(self, dataset: Any, sampler: StepSampler | None) -> DataLoader[dict[str, Any]]:
+        return DataLoader(
+            dataset,
+            self.batch_size,
+            sampler=sampler,
+            num_workers=self.workers,
+            persistent_workers=self.workers > 0,
+        )

@@ -1,0 +1,43 @@
+"""Held-out photographs under every task, by the fixed draws of `defusion eval`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch.utils.data import Dataset
+
+from data_modules.crops import CropDataset
+from defusion.degradations.standard import degrade
+from defusion.grounds.chart import Chart
+from defusion.instruction import VisualInstruction
+from defusion.types import Batch, Image, Mode
+
+
+class ValidationDataset(Dataset[dict[str, Any]]):
+    """Each crop under each task in turn.
+
+    An item is {"hq": uint8 (3, S, S), "index": number of the crop, "task": name}.
+    """
+
+    def __init__(self, crops: CropDataset, count: int, tasks: Sequence[str]) -> None:
+        self.crops, self.count, self.tasks = crops, count, tuple(tasks)
+
+    def __len__(self) -> int:
+        return self.count * len(self.tasks)
+
+    def __getitem__(self, position: int) -> dict[str, Any]:
+        crop, task = divmod(position, len(self.tasks))
+        return {"hq": self.crops[crop]["hq"], "index": crop, "task": self.tasks[task]}
+
+
+def validation_batch(hq: Image, index: Sequence[int], task: Sequence[str], chart: Chart, seed: int) -> Batch:
+    """Degrades hq by the standard draw of each sample's task; instructions are type-matched, on the canonical chart."""
+    pictures = [
+        degrade(row[None], name, seed, number) for row, number, name in zip(hq.cpu(), index, task, strict=True)
+    ]
+    shown = [VisualInstruction.named(name, chart, seed) for name in task]
+    lq = torch.cat(pictures).to(hq.device)
+    ground = torch.cat([one.ground for one in shown]).to(hq.device)
+    instruction = torch.cat([one.picture for one in shown]).to(hq.device)
+    modes = (Mode.TYPE_MATCHED,) * len(hq)
+    return Batch(hq, lq, hq, ground, instruction, tuple(task), tuple(task), modes)

@@ -1,0 +1,187 @@
+"""The whole method as one network: tokenizer, U-Net and process; what is shipped and loaded."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from defusion.degradations.library import NAMES
+from defusion.diffusion.process import Process
+from defusion.diffusion.sampler import Sampler, trajectory
+from defusion.random import Generators, normal
+from defusion.tokenizer.network import Tokenizer, TokenizerConfig
+from defusion.types import Image, Tokens
+from defusion.unet.unet import UNet, UNetConfig
+from defusion.weights import WeightsError, load_weights, save_weights
+
+
+@dataclass(frozen=True)
+class DefusionConfig:
+    """Everything that fixes the function but its weights.
+
+    Attributes:
+        unet: size and conditioning of the U-Net.
+        process: schedule and parametrisation.
+        space: what diffuses: the degradation lq - T_v(lq) (Eq. 9), or the restored picture (ablation).
+        instruction: what tells the network what to remove: the visual instruction, an embedding of
+            the degradations' names, or nothing (ablations).
+        subtract_null: condition on E(instruction) - E(ground), rather than on E(instruction) (ablation).
+    """
+
+    unet: UNetConfig = field(default_factory=UNetConfig)
+    process: Process = field(default_factory=Process)
+    space: Literal["degradation", "image"] = "degradation"
+    instruction: Literal["visual", "label", "none"] = "visual"
+    subtract_null: bool = True
+
+
+class Defusion(nn.Module):
+    """Degradation diffusion guided by visual instructions.
+
+    The tokenizer is frozen; its fingerprint is part of the saved configuration.
+    """
+
+    def __init__(self, config: DefusionConfig, tokenizer: Tokenizer) -> None:
+        super().__init__()
+        if tokenizer.config.token_channels != config.unet.token_channels:
+            raise ValueError(
+                f"unet.token_channels: expected the tokenizer's {tokenizer.config.token_channels}, "
+                f"got {config.unet.token_channels}"
+            )
+        self.config = config
+        self.tokenizer = tokenizer.requires_grad_(False).eval()
+        self.unet = UNet(config.unet)
+        self.labels = nn.Embedding(len(NAMES), config.unet.token_channels) if config.instruction == "label" else None
+
+    def train(self, mode: bool = True) -> "Defusion":
+        """The tokenizer stays in evaluation mode."""
+        super().train(mode)
+        self.tokenizer.eval()
+        return self
+
+    def tokens(self, ground: Image, instruction: Image, shown: Sequence[str]) -> Tokens | None:
+        """The condition: (B, N, token_channels), or None without instruction.
+
+        Args:
+            ground: clean chart, (B, 3, Hv, Wv).
+            instruction: the chart degraded, the same shape.
+            shown: the degradations it shows by name, joined by "+"; used by label embeddings alone.
+        """
+        if self.config.instruction == "none":
+            return None
+        if self.labels is not None:
+            rows = torch.tensor([[name in names.split("+") for name in NAMES] for names in shown])
+            return rows.to(self.labels.weight)[..., None] * self.labels.weight
+        if self.config.subtract_null:
+            return self.tokenizer.residual(instruction, ground)
+        return self.tokenizer.encode(instruction)
+
+    def y0(self, lq: Image, target: Image) -> Tensor:
+        """The variable that diffuses: lq - T_v(lq) (Eq. 9), or the picture centred, times the process's scale."""
+        clean = lq - target if self.config.space == "degradation" else target - 0.5
+        return clean * self.config.process.scale
+
+    def picture(self, lq: Image, y0: Tensor) -> Image:
+        """The restored picture that y_0 stands for; the inverse of `y0`."""
+        clean = y0 / self.config.process.scale
+        return lq - clean if self.config.space == "degradation" else clean + 0.5
+
+    def forward(
+        self, yt: Tensor, t: Tensor, lq: Image, tokens: Tokens | None, features: list[Tensor] | None = None
+    ) -> Tensor:
+        """The raw network output at y_t (B, 3, H, W) and t (B,), float32."""
+        return self.unet(yt, t, 2 * lq - 1, tokens, features=features).float()
+
+    @torch.no_grad()
+    def restorations(
+        self,
+        lq: Image,
+        tokens: Tokens | None,
+        generators: Generators,
+        steps: int = 4,
+        sampler: Sampler = "ddim",
+    ) -> Iterator[Image]:
+        """The restored picture after each sampling step, (B, 3, H, W) in [0, 1]; the last one is the result.
+
+        Args:
+            lq: (B, 3, H, W) in [0, 1], any height and width: padded by reflection to the stride and cropped back.
+            tokens: from `tokens`.
+            generators: of y_1 (and of the SDE), on the device of lq, one for the batch or one a sample.
+            steps: network evaluations.
+            sampler: "ddim" or "sde".
+        """
+        height, width = lq.shape[-2:]
+        padded = pad_to_multiple(lq, self.config.unet.stride)
+        noise = normal(len(lq), padded.shape[1:], generators, lq.device)
+        features = self.unet.features(2 * padded - 1)
+
+        def denoise(yt: Tensor, t: Tensor) -> Tensor:
+            return self.config.process.to_y0(self(yt, t, padded, tokens, features), yt, t)
+
+        single = generators if isinstance(generators, torch.Generator) else generators[0]
+        for y0 in trajectory(denoise, noise, self.config.process.path, steps, sampler, single):
+            yield self.picture(padded, y0).clamp(0, 1)[..., :height, :width]
+
+    def restore(
+        self,
+        lq: Image,
+        tokens: Tokens | None,
+        generators: Generators,
+        steps: int = 4,
+        sampler: Sampler = "ddim",
+    ) -> Image:
+        """The last of `restorations`."""
+        *_, restored = self.restorations(lq, tokens, generators, steps, sampler)
+        return restored
+
+    def save(self, folder: Path | str) -> Path:
+        """Writes the network and its tokenizer as safetensors and JSON; loaded by `load`."""
+        folder = Path(folder)
+        self.tokenizer.save(folder / "tokenizer")
+        state = {key: value for key, value in self.state_dict().items() if not key.startswith("tokenizer.")}
+        config = asdict(self.config) | {"tokenizer_fingerprint": self.tokenizer.fingerprint()}
+        save_weights(folder, state, config, name="defusion")
+        return folder
+
+    @classmethod
+    def load(cls, folder: Path | str) -> "Defusion":
+        """Reads what `save` wrote.
+
+        Raises:
+            WeightsError: when a file is missing or damaged, or the tokenizer is not the one trained with.
+        """
+        folder = Path(folder)
+        state, config = load_weights(folder, name="defusion")
+        tokenizer = Tokenizer.load(folder / "tokenizer")
+        check_fingerprint(tokenizer, config.pop("tokenizer_fingerprint"), str(folder))
+        unet = {key: tuple(value) if isinstance(value, list) else value for key, value in config.pop("unet").items()}
+        process = Process(**config.pop("process"))
+        model = cls(DefusionConfig(unet=UNetConfig(**unet), process=process, **config), tokenizer)
+        model.load_state_dict(model.tokenizer_state() | state)
+        return model.eval()
+
+    def tokenizer_state(self) -> dict[str, Tensor]:
+        """The tokenizer's part of the state dictionary."""
+        return {key: value for key, value in self.state_dict().items() if key.startswith("tokenizer.")}
+
+
+def check_fingerprint(tokenizer: Tokenizer, expected: str, origin: str) -> None:
+    """Refuses a tokenizer other than the one a diffusion model was trained with."""
+    found = tokenizer.fingerprint()
+    if found != expected:
+        raise WeightsError(
+            f"{origin}: was trained with tokenizer {expected[:12]}, but this one is {found[:12]}: "
+            "give the tokenizer it was trained with, or train the diffusion anew"
+        )
+
+
+def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
+    """Pads (B, C, H, W) on the right and at the bottom, by reflection where the picture is large enough."""
+    height, width = x.shape[-2:]
+    right, bottom = -width % multiple, -height % multiple
+    mode = "reflect" if right < width and bottom < height else "replicate"
+    return F.pad(x, (0, right, 0, bottom), mode=mode) if right or bottom else x

@@ -1,0 +1,118 @@
+"""Training of the degradation diffusion, as a LightningModule."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import LightningModule
+from torch import Tensor
+
+from defusion.diffusion.loss import Objective, objective
+from defusion.diffusion.model import Defusion, DefusionConfig, check_fingerprint
+from defusion.optimisation import warmup_cosine
+from defusion.random import generator, uniform
+from defusion.tokenizer.network import Tokenizer
+from defusion.types import Batch, Image
+
+_VALIDATION_STREAM = 1
+
+
+class DiffusionModule(LightningModule):
+    """Trains a U-Net to predict the degradation that the visual instruction shows (paper, section 3).
+
+    Args:
+        tokenizer: folder of a trained tokenizer; it stays frozen.
+        model: the network, the process, and how instructions enter.
+        loss: "mse" (Eq. 11) or "log_mse" (ours, see `defusion.diffusion.loss`).
+        terminal_probability: share of samples trained at t = 1, where the first (or only) step of a
+            sampler starts; the others have t ~ U(0, 1).
+        learning_rate: peak rate of Adam.
+        final_learning_rate: at the end of the cosine decay.
+        warmup_steps: of linear warm-up.
+        weight_decay: decoupled (AdamW).
+        validation_steps: DDIM steps of a validation picture.
+        channels_last: memory format of the U-Net; the faster one on CPUs with bf16 and on GPUs.
+        compile: compile the U-Net with torch.compile.
+        seed: of t and eps; with the step it fixes every draw.
+    """
+
+    def __init__(
+        self,
+        tokenizer: str,
+        model: DefusionConfig = DefusionConfig(),
+        loss: Objective = "log_mse",
+        terminal_probability: float = 0.5,
+        learning_rate: float = 1e-3,
+        final_learning_rate: float = 1e-6,
+        warmup_steps: int = 200,
+        weight_decay: float = 0.0,
+        validation_steps: int = 1,
+        channels_last: bool = True,
+        compile: bool = False,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters(ignore=["model"])
+        self.model = Defusion(model, Tokenizer.load(tokenizer))
+        if channels_last:
+            self.model.unet.to(memory_format=torch.channels_last)
+        if compile:
+            self.model.unet.compile()
+        self.loss = loss
+        self.terminal_probability = terminal_probability
+        self.learning_rate = learning_rate
+        self.final_learning_rate = final_learning_rate
+        self.warmup_steps = warmup_steps
+        self.weight_decay = weight_decay
+        self.validation_steps = validation_steps
+        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        self.seed = seed
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """One step of Eq. 11 in degradation space."""
+        lq = batch.lq.contiguous(memory_format=self.memory_format)
+        tokens = self.model.tokens(batch.ground, batch.instruction, batch.shown)
+        y0 = self.model.y0(lq, batch.target)
+        draw = generator(self.seed, self.global_step, self.global_rank, device=self.device)
+        eps = torch.randn(y0.shape, generator=draw, device=self.device)
+        t = uniform(len(lq), (), draw, device=self.device)
+        t = torch.where(uniform(len(lq), (), draw, device=self.device) < self.terminal_probability, 1.0, t)
+        output = self.model(self.model.config.process.noised(y0, eps, t), t, lq, tokens)
+        losses = objective(output, self.model.config.process.target(y0, eps, t), self.loss)
+        self.log("train/loss", losses.mean(), prog_bar=True, batch_size=len(lq))
+        return losses.mean()
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> Mapping[str, Any]:
+        """Restores the batch; the metrics are the callback's."""
+        return {"restored": self.restore(batch, batch_idx)}
+
+    def restore(self, batch: Batch, batch_idx: int) -> Image:
+        """DDIM in `validation_steps` steps, noise from (seed, batch_idx)."""
+        tokens = self.model.tokens(batch.ground, batch.instruction, batch.shown)
+        draw = generator(self.seed, _VALIDATION_STREAM, batch_idx, device=self.device)
+        lq = batch.lq.contiguous(memory_format=self.memory_format)
+        return self.model.restore(lq, tokens, draw, self.validation_steps)
+
+    def configure_optimizers(self) -> Any:
+        """AdamW (0.9, 0.999) with linear warm-up and cosine decay over the whole run."""
+        trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        optimizer = torch.optim.AdamW(
+            trained, lr=self.learning_rate, betas=(0.9, 0.999), weight_decay=self.weight_decay, fused=True
+        )
+        total = int(self.trainer.estimated_stepping_batches)
+        final = self.final_learning_rate / self.learning_rate
+        scheduler = warmup_cosine(optimizer, self.warmup_steps, total, final)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Stores the identity of the tokenizer."""
+        checkpoint["tokenizer_fingerprint"] = self.model.tokenizer.fingerprint()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuses a checkpoint that was trained with another tokenizer."""
+        check_fingerprint(self.model.tokenizer, checkpoint["tokenizer_fingerprint"], "checkpoint")
+
+    def save_weights(self, folder: Path) -> Path:
+        """Writes the network for inference, read by `Defusion.load`."""
+        return self.model.save(folder)

@@ -1,0 +1,59 @@
+"""The degradation-space process: what is noised, what the network predicts, and back."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+
+from defusion.diffusion.schedule import SCHEDULES, Schedule
+
+Prediction = Literal["eps", "v", "y0"]
+
+MIN_ALPHA = 1e-3
+"""Below it an eps prediction says nothing of y_0; the clip of y_0 does the rest."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """Noising of y_0 and the parametrisation of the network.
+
+    Attributes:
+        schedule: "cosine", "linear" or "variance_preserving".
+        prediction: what the network predicts: the noise (the paper's Eq. 11), v = alpha eps - sigma y_0
+            (Salimans & Ho, 2022), or y_0 itself, the stable choice for few steps from pure noise.
+        scale: y_0 is multiplied by it, to have about unit deviation.
+    """
+
+    schedule: Literal["cosine", "linear", "variance_preserving"] = "cosine"
+    prediction: Prediction = "y0"
+    scale: float = 3.0
+
+    @property
+    def path(self) -> Schedule:
+        """alpha and sigma."""
+        return SCHEDULES[self.schedule]()
+
+    def noised(self, y0: Tensor, eps: Tensor, t: Tensor) -> Tensor:
+        """y_t = alpha_t y_0 + sigma_t eps (Eq. 10); pictures (B, 3, H, W), t (B,)."""
+        alpha, sigma = self._coefficients(t)
+        return alpha * y0 + sigma * eps
+
+    def target(self, y0: Tensor, eps: Tensor, t: Tensor) -> Tensor:
+        """What the network should predict for y_t."""
+        alpha, sigma = self._coefficients(t)
+        return {"eps": eps, "v": alpha * eps - sigma * y0, "y0": y0}[self.prediction]
+
+    def to_y0(self, output: Tensor, yt: Tensor, t: Tensor) -> Tensor:
+        """The estimate of y_0 from the network's output at y_t, clipped to its range [-scale, scale]."""
+        alpha, sigma = self._coefficients(t)
+        if self.prediction == "eps":
+            y0 = (yt - sigma * output) / alpha.clamp(min=MIN_ALPHA)
+        elif self.prediction == "v":
+            y0 = alpha * yt - sigma * output
+        else:
+            y0 = output
+        return y0.clamp(-self.scale, self.scale)
+
+    def _coefficients(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        t = t.view(-1, 1, 1, 1)
+        return self.path.alpha(t), self.path.sigma(t)

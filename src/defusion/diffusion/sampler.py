@@ -1,0 +1,63 @@
+"""Samplers: functions of `denoise(y_t, t) -> y_0`."""
+
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from defusion.diffusion.schedule import Schedule
+
+Denoise = Callable[[Tensor, Tensor], Tensor]
+Sampler = Literal["ddim", "sde"]
+
+
+def trajectory(
+    denoise: Denoise,
+    noise: Tensor,
+    schedule: Schedule,
+    steps: int,
+    sampler: Sampler = "ddim",
+    generator: torch.Generator | None = None,
+) -> Iterator[Tensor]:
+    """Runs from y_1 = noise to y_0 in trailing time steps t = 1, 1 - 1/steps, ..., yielding each estimate of y_0.
+
+    Args:
+        denoise: (y_t (B, 3, H, W), t (B,)) -> estimate of y_0.
+        noise: y_1 ~ N(0, I), (B, 3, H, W).
+        schedule: alpha and sigma.
+        steps: number of evaluations of `denoise`.
+        sampler: "ddim", the probability flow (Song et al., 2021), or "sde", the reverse SDE (Eq. 12).
+        generator: of the noise of the SDE, on the device of `noise`.
+    """
+    if steps < 1:
+        raise ValueError(f"steps: expected at least 1, got {steps}")
+    times = torch.linspace(1, 0, steps + 1, device=noise.device)
+    y = noise
+    for t, s in zip(times[:-1], times[1:], strict=True):
+        y0 = denoise(y, t.expand(len(y)))
+        yield y0
+        if s > 0:
+            y = ddim_step(y, y0, t, s, schedule) if sampler == "ddim" else sde_step(y, y0, t, s, schedule, generator)
+
+
+def ddim_step(y: Tensor, y0: Tensor, t: Tensor, s: Tensor, schedule: Schedule) -> Tensor:
+    """y_s = alpha_s y_0 + sigma_s eps, with the eps that y_t and y_0 imply (Song et al., 2021, Eq. 12)."""
+    eps = (y - schedule.alpha(t) * y0) / schedule.sigma(t)
+    return schedule.alpha(s) * y0 + schedule.sigma(s) * eps
+
+
+def sde_step(
+    y: Tensor, y0: Tensor, t: Tensor, s: Tensor, schedule: Schedule, generator: torch.Generator | None
+) -> Tensor:
+    """The exact solution of the reverse SDE from t to s for y_0 held fixed (Eq. 12; Lu et al., 2022, Eq. 18).
+
+    With r = (alpha_t / sigma_t) (sigma_s / alpha_s):
+    y_s = (sigma_s / sigma_t) r y_t + alpha_s (1 - r^2) y_0 + sigma_s sqrt(1 - r^2) z. It is finite
+    at zero terminal SNR (r = 0), where the drift f of Eq. 12 is not.
+    """
+    ratio = schedule.alpha(t) / schedule.sigma(t) * schedule.sigma(s) / schedule.alpha(s)
+    fresh = 1 - ratio**2
+    z = torch.randn(y.shape, generator=generator, device=y.device, dtype=y.dtype)
+    mean = schedule.sigma(s) / schedule.sigma(t) * ratio * y + schedule.alpha(s) * fresh * y0
+    return mean + schedule.sigma(s) * fresh.sqrt() * z

@@ -1,0 +1,267 @@
+"""The degradation tokenizer: a convolutional VQ autoencoder of grounds (paper, section 2; PAPER.md 2)."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from defusion.tokenizer.quantizer import VectorQuantizer
+from defusion.types import Image, Tokens
+from defusion.weights import WeightsError, load_weights, save_weights
+
+_GROUP_CHANNELS = 16
+"""Channels that share one group of the group norms."""
+
+
+@dataclass(frozen=True)
+class TokenizerConfig:
+    """The shape of a tokenizer.
+
+    Attributes:
+        ground_size: side of the square grounds it is trained on, in pixels.
+        channels: of each stage; each stage halves the resolution. Multiples of 16.
+        blocks: residual blocks a stage.
+        num_codes: size K of the codebook.
+        token_channels: dimensions C of a code.
+    """
+
+    ground_size: int = 64
+    channels: tuple[int, ...] = (32, 64, 128)
+    blocks: int = 1
+    num_codes: int = 512
+    token_channels: int = 64
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "channels", tuple(self.channels))
+        if not self.channels or any(width < 1 or width % _GROUP_CHANNELS for width in self.channels):
+            raise ValueError(f"channels: expected multiples of {_GROUP_CHANNELS}, got {self.channels}")
+        if any(4 * before % after or 4 * after % before for before, after in pairwise(self.channels)):
+            raise ValueError(f"channels: expected each to be 1, 2 or 4 times its neighbour, got {self.channels}")
+        for name, least in (("ground_size", 1), ("blocks", 1), ("num_codes", 2), ("token_channels", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name}: expected at least {least}, got {getattr(self, name)}")
+        if self.ground_size % self.stride:
+            raise ValueError(
+                f"ground_size: expected a multiple of {self.stride} ({len(self.channels)} stages, "
+                f"each halves the resolution), got {self.ground_size}"
+            )
+
+    @property
+    def stride(self) -> int:
+        """Pixels of the ground a token, along one side."""
+        return 2 ** len(self.channels)
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens of one ground of `ground_size`."""
+        return (self.ground_size // self.stride) ** 2
+
+
+@dataclass(frozen=True)
+class TokenizerOutput:
+    """What the autoencoder makes of a ground."""
+
+    reconstruction: Tensor
+    """(B, 3, Hv, Wv), float32, around [0, 1] but not clipped to it."""
+    indices: Tensor
+    """(B, N), the codes chosen."""
+    commitment: Tensor
+    """Scalar, the commitment term of L_VQ before its weight."""
+
+
+class ResidualBlock(nn.Module):
+    """x + convolutions(x), pre-activation, (B, C, H, W) -> the same."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            _norm(channels),
+            nn.SiLU(),
+            nn.Conv2d(channels, channels, 3, padding=1),
+            _norm(channels),
+            nn.SiLU(),
+            nn.Conv2d(channels, channels, 3, padding=1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x)
+
+
+class Downsample(nn.Module):
+    """Halves the resolution: convolution + the 2x2 patches averaged over groups of channels."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.after = after
+        self.convolution = nn.Conv2d(before, after, 3, stride=2, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut = F.pixel_unshuffle(x, 2).unflatten(1, (self.after, -1)).mean(2)
+        return self.convolution(x) + shortcut
+
+
+class Upsample(nn.Module):
+    """Doubles the resolution: convolution + the channels repeated and shuffled into 2x2 patches."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.repeats = 4 * after // before
+        self.convolution = nn.Conv2d(before, 4 * after, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut = x.repeat_interleave(self.repeats, dim=1)
+        return F.pixel_shuffle(self.convolution(x) + shortcut, 2)
+
+
+class Encoder(nn.Sequential):
+    """(B, 3, H, W) in [-1, 1] -> (B, C, H / stride, W / stride).
+
+    From the picture to the features there is a path without nonlinearity, as in the residual
+    autoencoding of DC-AE (Chen et al. 2025): the features tell grounds apart from the first step,
+    so that the codebook does not collapse.
+    """
+
+    def __init__(self, config: TokenizerConfig) -> None:
+        first, last = config.channels[0], config.channels[-1]
+        layers: list[nn.Module] = [nn.PixelUnshuffle(2), nn.Conv2d(12, first, 3, padding=1)]
+        layers += _blocks(first, config.blocks)
+        for before, after in pairwise(config.channels):
+            layers += [Downsample(before, after), *_blocks(after, config.blocks)]
+        super().__init__(*layers, nn.Conv2d(last, config.token_channels, 1))
+
+
+class Decoder(nn.Sequential):
+    """(B, C, h, w) -> (B, 3, h * stride, w * stride), around [-1, 1]; the encoder mirrored."""
+
+    def __init__(self, config: TokenizerConfig) -> None:
+        first, last = config.channels[0], config.channels[-1]
+        layers: list[nn.Module] = [nn.Conv2d(config.token_channels, last, 3, padding=1)]
+        layers += _blocks(last, config.blocks)
+        for before, after in pairwise(reversed(config.channels)):
+            layers += [Upsample(before, after), *_blocks(after, config.blocks)]
+        super().__init__(*layers, nn.Conv2d(first, 12, 3, padding=1), nn.PixelShuffle(2))
+
+    @property
+    def last_layer(self) -> nn.Parameter:
+        """The weight of the last convolution, where VQGAN balances its losses."""
+        weight: nn.Parameter = self[-2].weight
+        return weight
+
+
+def _blocks(channels: int, number: int) -> list[nn.Module]:
+    return [ResidualBlock(channels) for _ in range(number)]
+
+
+def _norm(channels: int) -> nn.GroupNorm:
+    return nn.GroupNorm(channels // _GROUP_CHANNELS, channels)
+
+
+class Tokenizer(nn.Module):
+    """Encoder E, codebook Z and decoder D of grounds. Fully convolutional.
+
+    Grounds are (B, 3, Hv, Wv) in [0, 1] with sides divisible by `config.stride`; their N tokens are
+    in row-major order.
+    """
+
+    def __init__(self, config: TokenizerConfig, seed: int = 0) -> None:
+        """Makes an untrained tokenizer.
+
+        Args:
+            config: its shape.
+            seed: of the revival of dead codes in training, see `VectorQuantizer`.
+        """
+        super().__init__()
+        self.config = config
+        self.encoder = Encoder(config)
+        self.quantizer = VectorQuantizer(config.num_codes, config.token_channels, seed=seed)
+        self.decoder = Decoder(config)
+
+    @torch.no_grad()
+    def indices(self, ground: Image) -> Tensor:
+        """The codebook indices of the tokens, (B, N)."""
+        return self.quantizer.nearest(self._features(ground)[0])
+
+    @torch.no_grad()
+    def encode(self, ground: Image) -> Tokens:
+        """The quantised embeddings z_v of a ground, (B, N, C)."""
+        return self.quantizer.lookup(self.indices(ground))
+
+    @torch.no_grad()
+    def residual(self, instruction: Image, ground: Image) -> Tokens:
+        """E(instruction) - E(ground), (B, N, C): what conditions the diffusion; zero where the codes agree."""
+        if instruction.shape != ground.shape:
+            raise ValueError(
+                f"instruction: expected the shape of its ground {tuple(ground.shape)}, "
+                f"got {tuple(instruction.shape)}"
+            )
+        shown, clean = self.encode(torch.cat((instruction, ground))).chunk(2)
+        return shown - clean
+
+    @torch.no_grad()
+    def decode(self, tokens: Tokens, rows: int | None = None) -> Image:
+        """The ground that tokens stand for, (B, 3, Hv, Wv) in [0, 1].
+
+        Args:
+            tokens: (B, N, C).
+            rows: rows of the token grid; a square grid when not given.
+        """
+        num_tokens = tokens.shape[1]
+        rows = round(num_tokens**0.5) if rows is None else rows
+        if rows < 1 or num_tokens % rows:
+            raise ValueError(f"rows: expected a divisor of the {num_tokens} tokens, got {rows}")
+        return self._decode(tokens, (rows, num_tokens // rows)).clamp(0, 1)
+
+    def forward(self, ground: Image) -> TokenizerOutput:
+        """Encodes, quantises and decodes; in training mode the codebook follows the features."""
+        features, grid = self._features(ground)
+        quantized = self.quantizer(features)
+        reconstruction = self._decode(quantized.tokens, grid)
+        return TokenizerOutput(reconstruction, quantized.indices, quantized.commitment)
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the configuration and the state: equal for equal tokenizers, wherever they are."""
+        digest = hashlib.sha256(json.dumps(asdict(self.config), sort_keys=True).encode())
+        for name, value in sorted(self.state_dict().items()):
+            digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
+            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
+
+    def save(self, folder: Path | str) -> None:
+        """Writes `config.json` and `tokenizer.safetensors`."""
+        save_weights(folder, self.state_dict(), asdict(self.config), name="tokenizer")
+
+    @classmethod
+    def load(cls, folder: Path | str) -> Self:
+        """Reads what `save` wrote, in evaluation mode.
+
+        Raises:
+            WeightsError: if a file is missing, damaged or made for another model.
+        """
+        state, config = load_weights(folder, name="tokenizer")
+        try:
+            tokenizer = cls(TokenizerConfig(**config))
+            tokenizer.load_state_dict(state)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise WeightsError(f"{folder}: not weights of this release's Tokenizer: {error}") from error
+        return tokenizer.eval()
+
+    def _features(self, ground: Image) -> tuple[Tensor, tuple[int, int]]:
+        """The encoder's output before quantisation, (B, N, C), and its grid (rows, columns)."""
+        stride = self.config.stride
+        if ground.ndim != 4 or ground.shape[1] != 3 or ground.shape[2] % stride or ground.shape[3] % stride:
+            raise ValueError(
+                f"ground: expected (B, 3, Hv, Wv) with sides divisible by {stride}, got {tuple(ground.shape)}"
+            )
+        features = self.encoder(ground * 2 - 1)
+        return features.flatten(2).transpose(1, 2), (features.shape[2], features.shape[3])
+
+    def _decode(self, tokens: Tokens, grid: tuple[int, int]) -> Tensor:
+        features = tokens.transpose(1, 2).unflatten(2, grid)
+        decoded: Tensor = self.decoder(features)
+        return (decoded.float() + 1) / 2

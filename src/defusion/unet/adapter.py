@@ -1,0 +1,28 @@
+"""VIA, the Visual Instruction Adapter: cross-attention to the degradation tokens (paper, section 3)."""
+
+from torch import Tensor, nn
+
+from defusion.types import Tokens
+from defusion.unet.blocks import Attention
+
+
+class VisualInstructionAdapter(nn.Module):
+    """A copy of the text cross-attention whose keys and values are the degradation tokens.
+
+    Its result is added beside that of the text cross-attention, as in IP-Adapter (Ye et al.,
+    2023), so that text keeps working. With null tokens (all zero) or no tokens it adds exactly zero.
+    """
+
+    def __init__(self, channels: int, token_channels: int, text_channels: int | None) -> None:
+        super().__init__()
+        self.visual = Attention(channels, token_channels)
+        self.text = Attention(channels, text_channels) if text_channels else None
+
+    def forward(self, x: Tensor, tokens: Tokens | None, text: Tensor | None) -> Tensor:
+        """x (B, C, H, W), tokens (B, N, token_channels), text (B, M, text_channels) -> (B, C, H, W)."""
+        result = x
+        if tokens is not None:
+            result = result + self.visual(x, tokens)
+        if self.text is not None and text is not None:
+            result = result + self.text(x, text)
+        return result

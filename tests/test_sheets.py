@@ -1,0 +1,30 @@
+import numpy as np
+import pytest
+import torch
+
+from defusion.sheets import Cell, contact_sheet
+
+
+def cell(height: int, width: int) -> Cell:
+    return Cell(torch.rand(3, height, width, generator=torch.Generator().manual_seed(0)), f"{height}x{width}")
+
+
+def test_a_sheet_fits_eleven_rows_of_any_shape() -> None:
+    shapes = [(256, 256), (300, 500), (64, 96), (31, 500)]
+    sheet = contact_sheet([[cell(*shapes[row % 4])] * 3 for row in range(11)])
+    assert 3 * 256 < sheet.width < 3 * 256 + 64
+    assert 11 * 256 < sheet.height < 11 * (256 + 40) + 64
+
+
+def test_a_sheet_shows_pixels_as_they_are() -> None:
+    shown = cell(34, 36)
+    drawn = np.asarray(contact_sheet([[shown]], size=32))
+    centre = (shown.picture[:, 1:33, 2:34] * 255).round().byte().permute(1, 2, 0).numpy()
+    windows = np.lib.stride_tricks.sliding_window_view(drawn, centre.shape)
+    assert (windows == centre).all((3, 4, 5)).sum() == 1
+
+
+@pytest.mark.parametrize("rows", [[], [[]]])
+def test_an_empty_sheet_is_an_error(rows: list[list[Cell]]) -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        contact_sheet(rows)
