@@ -1,9 +1,6 @@
-"""Motion and defocus blur: the properties of every degradation, and the shape of the kernels."""
-
-from collections.abc import Callable
+"""Motion and defocus blur: the shape of the kernels, and linear light."""
 
 import numpy as np
-import operator_properties as properties
 import pytest
 import torch
 from scipy.ndimage import convolve as reference_convolve  # type: ignore[import-untyped]
@@ -13,17 +10,6 @@ from defusion.degradations.blur import DefocusBlur, MotionBlur, aperture, convol
 from defusion.random import generator
 
 BLURS = {"motion": MotionBlur(), "panning": MotionBlur(straight=1.0), "defocus": DefocusBlur()}
-
-
-@pytest.mark.parametrize("blur", BLURS.values(), ids=BLURS.keys())
-@pytest.mark.parametrize("check", properties.CHECKS, ids=lambda check: check.__name__)
-def test_property(check: Callable[[Degradation], None], blur: Degradation) -> None:
-    check(blur)
-
-
-def test_parameters_are_drawn_for_each_sample() -> None:
-    properties.check_parameters_vary(MotionBlur(), "kernel")
-    properties.check_parameters_vary(DefocusBlur(), "radius", "blades", "rotation", "depth")
 
 
 @pytest.mark.parametrize("blur", BLURS.values(), ids=BLURS.keys())
@@ -37,7 +23,7 @@ def test_light_is_averaged_in_linear_light(blur: Degradation) -> None:
 
 @pytest.mark.parametrize("height", [24, 128, 301])
 def test_convolution_agrees_with_scipy(height: int) -> None:
-    x = properties.texture(2, height, 33)
+    x = torch.rand(2, 3, height, 33, generator=generator(11))
     kernel = MotionBlur().draw(2, generator(1), torch.ones(2))["kernel"]
     y = convolve(x, kernel)
     for index in range(2):
@@ -100,7 +86,7 @@ def test_defocus_varies_over_the_picture_and_not_with_its_size() -> None:
     params = blur.draw(1, generator(5), torch.ones(1))
     params |= {"radius": torch.tensor([[1.0, 8.0]]), "depth": torch.tensor([[1.0, 0.0, 0.0, 0.0, 0.0]])}
     for size in (128, 256):
-        x = properties.texture(1, size, size)
+        x = torch.rand(1, 3, size, size, generator=generator(11))
         y = blur.apply(x, params, generator(0))
         left, right = y[..., : size // 4], y[..., -size // 4 :]
         assert left.std() > 2 * right.std()

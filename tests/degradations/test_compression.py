@@ -1,17 +1,14 @@
-"""JPEG: the properties of every degradation, and agreement with Pillow's codec."""
+"""JPEG: agreement with Pillow's codec."""
 
 import io
-from collections.abc import Callable
 
 import numpy as np
-import operator_properties as properties
 import pytest
 import torch
 from PIL import Image
 from skimage import data
 from torch import Tensor
 
-from defusion.degradations.base import Degradation
 from defusion.degradations.compression import (
     CHROMINANCE_TABLE,
     LUMINANCE_TABLE,
@@ -34,19 +31,14 @@ def to_tensor(picture: np.ndarray) -> Tensor:
     return torch.from_numpy(picture.copy()).permute(2, 0, 1)[None] / 255
 
 
+def psnr(x: Tensor, y: Tensor) -> float:
+    return float(-10 * (x - y).square().mean().log10())
+
+
 def pillow(picture: np.ndarray, quality: int) -> Image.Image:
     stream = io.BytesIO()
     Image.fromarray(picture).save(stream, "JPEG", quality=quality)
     return Image.open(stream)
-
-
-@pytest.mark.parametrize("check", properties.CHECKS, ids=lambda check: check.__name__)
-def test_property(check: Callable[[Degradation], None]) -> None:
-    check(Jpeg())
-
-
-def test_parameters_are_drawn_for_each_sample() -> None:
-    properties.check_parameters_vary(Jpeg(), "quality")
 
 
 @pytest.mark.parametrize("quality", [10, 40, 80])
@@ -57,8 +49,8 @@ def test_codec_agrees_with_pillow(name: str, quality: int) -> None:
     operator = Jpeg()
     severity = torch.tensor([operator.severity(quality)])
     ours = operator(clean, generator(0), severity)
-    assert abs(properties.psnr(ours, clean) - properties.psnr(theirs, clean)) < 0.1
-    assert properties.psnr(ours, theirs) > properties.psnr(theirs, clean) + 8
+    assert abs(psnr(ours, clean) - psnr(theirs, clean)) < 0.1
+    assert psnr(ours, theirs) > psnr(theirs, clean) + 8
 
 
 @pytest.mark.parametrize("quality", [5, 10, 49, 50, 80, 95])
@@ -72,7 +64,7 @@ def test_compressed_blocks_hold_multiples_of_the_table_only() -> None:
     """Compressing again with the same quality changes next to nothing: coefficients are really rounded."""
     once = jpeg(to_tensor(photograph("chelsea")), torch.tensor([20.0]))
     twice = jpeg(once, torch.tensor([20.0]))
-    assert properties.psnr(once, twice) > 38
+    assert psnr(once, twice) > 38
     assert torch.equal((once * 255).round() / 255, once)
 
 
@@ -86,7 +78,7 @@ def test_severity_maps_to_quality() -> None:
 
 
 def test_severity_0_is_not_compressed() -> None:
-    x = properties.texture(1, 24, 24)
+    x = torch.rand(1, 3, 24, 24, generator=generator(11))
     assert torch.equal(Jpeg()(x, generator(0), torch.zeros(1)), x)
 
 

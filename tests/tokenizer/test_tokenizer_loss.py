@@ -27,14 +27,19 @@ def pictures(n: int, size: int = 64, seed: int = 0) -> torch.Tensor:
 
 def test_hinge_losses_in_closed_form() -> None:
     real, fake = torch.tensor([2.0, 0.5, -1.0]), torch.tensor([-3.0, 0.0, 1.0])
-    assert hinge_discriminator_loss(real, fake) == pytest.approx(0.5 * ((0.0 + 0.5 + 2.0) + (0.0 + 1.0 + 2.0)) / 3)
+    assert hinge_discriminator_loss(real, fake) == pytest.approx(
+        0.5 * ((0.0 + 0.5 + 2.0) + (0.0 + 1.0 + 2.0)) / 3
+    )
     assert hinge_discriminator_loss(real.new_tensor([1.0]), real.new_tensor([-1.0])) == 0
     assert hinge_generator_loss(fake) == pytest.approx(2 / 3)
 
 
 def test_adaptive_weight_balances_the_gradients_at_the_last_layer() -> None:
     layer = nn.Parameter(torch.tensor([1.0, 2.0]))
-    reconstruction, adversarial = (layer * torch.tensor([3.0, 4.0])).sum(), (layer * torch.tensor([0.0, 10.0])).sum()
+    reconstruction, adversarial = (
+        (layer * torch.tensor([3.0, 4.0])).sum(),
+        (layer * torch.tensor([0.0, 10.0])).sum(),
+    )
     weight = adaptive_weight(reconstruction, adversarial, layer)
     assert weight == pytest.approx(5 / 10, rel=1e-4)
     assert not weight.requires_grad
@@ -81,9 +86,9 @@ def test_lpips_equals_torchmetrics() -> None:
 
     ours = PerceptualLoss(PerceptualConfig("alex", str(ALEXNET)))
     reference = _LPIPS(pretrained=True, net="alex", pnet_rand=True).eval()
-    trunk = {f"net.{key.replace('backbone.', '')}": value for key, value in ours.backbone.state_dict().items()}
-    reference.load_state_dict(reference.state_dict() | {f"net.{k}": v for k, v in ours.backbone.state_dict().items()})
-    assert trunk
+    reference.load_state_dict(
+        reference.state_dict() | {f"net.{k}": v for k, v in ours.backbone.state_dict().items()}
+    )
     x, y = pictures(3), pictures(3, seed=1)
     torch.testing.assert_close(ours(x, y), reference(x, y, normalize=True).mean(), rtol=1e-4, atol=1e-5)
     assert ours(x, x) == 0
@@ -93,7 +98,7 @@ def test_lpips_equals_torchmetrics() -> None:
 @needs_alexnet
 def test_lpips_is_frozen_and_without_dropout() -> None:
     loss = PerceptualLoss(PerceptualConfig("alex", str(ALEXNET))).train()
-    assert not any(part.training for part in loss.modules())
+    assert not any(isinstance(part, nn.Dropout) for part in loss.modules())
     assert not any(parameter.requires_grad for parameter in loss.parameters())
     black = torch.zeros(1, 3, 64, 64, requires_grad=True)
     loss(black, torch.zeros(1, 3, 64, 64)).backward()

@@ -168,8 +168,8 @@ def aperture(radius: Tensor, blades: Tensor, rotation: Tensor, half: int) -> Ten
 def convolve(x: Tensor, kernels: Tensor) -> Tensor:
     """Convolves every sample with its own kernel, the border reflected.
 
-    One depthwise convolution, whose groups are the channels of all samples and, because many groups run faster
-    than few, the strips of large pictures.
+    One depthwise convolution, whose groups are the channels of all samples and, because many groups run
+    faster than few, the strips of large pictures.
 
     Args:
         x: (n, C, H, W).

@@ -14,6 +14,7 @@ from defusion.types import Image, Params
 _DISTANCES = (1, 2, 3)
 """Streaks k times nearer are k times longer and wider, k^2 times rarer, and more out of focus."""
 _MAX_STRETCH = 1.5
+"""The longest streak over the mean length; the shortest has half of it."""
 _ANGLE_SCATTER = math.radians(1.5)
 _STREAK_WIDTH = 0.45
 """Standard deviation across a streak, in cells."""

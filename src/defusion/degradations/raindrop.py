@@ -18,7 +18,9 @@ _GRIDS = ((0, 1.0), (0, 1.0), (1, 0.6), (2, 0.4))
 _ROOM = 3.0
 """Width of a cell over the radius of the largest drop in it: a drop and its jitter stay inside."""
 _ELONGATION = 0.2
+"""A drop is up to so much higher than wide."""
 _BEND = 0.3
+"""Largest relative change of the squared radius along an outline."""
 _DEFOCUS = 8
 """The background in a drop is seen minified and blurred: pixels averaged to one."""
 
@@ -107,7 +109,8 @@ def _grid(
     height = radius * (1 + _ELONGATION * unit[:, 2:3])
     grid = torch.stack(torch.meshgrid(torch.arange(shape[1]), torch.arange(shape[2]), indexing="ij"))
     centre = (grid.to(presence.device) + 0.5) * cell - shift
-    centre = centre + (cell / 2 - height) * (2 * unit[:, 3:5] - 1)
+    extent = height / math.sqrt(1 - _BEND)  # where the outline bends out most
+    centre = centre + (cell / 2 - extent) * (2 * unit[:, 3:5] - 1)
     table = torch.cat([centre, height, radius], dim=1)
     y, x, height, radius = table.index_select(3, columns).index_select(2, rows).chunk(4, dim=1)
     pixel_y = torch.arange(size[0], device=presence.device)[:, None] + 0.5

@@ -31,6 +31,7 @@ class DiffusionModule(LightningModule):
         final_learning_rate: at the end of the cosine decay.
         warmup_steps: of linear warm-up.
         weight_decay: decoupled (AdamW).
+        gradient_clip: largest norm of the gradient (the trainer's own clipping refuses fused optimisers).
         validation_steps: DDIM steps of a validation picture.
         channels_last: memory format of the U-Net; the faster one on CPUs with bf16 and on GPUs.
         compile: compile the U-Net with torch.compile.
@@ -47,6 +48,7 @@ class DiffusionModule(LightningModule):
         final_learning_rate: float = 1e-6,
         warmup_steps: int = 200,
         weight_decay: float = 0.0,
+        gradient_clip: float = 1.0,
         validation_steps: int = 1,
         channels_last: bool = True,
         compile: bool = False,
@@ -65,6 +67,7 @@ class DiffusionModule(LightningModule):
         self.final_learning_rate = final_learning_rate
         self.warmup_steps = warmup_steps
         self.weight_decay = weight_decay
+        self.gradient_clip = gradient_clip
         self.validation_steps = validation_steps
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.seed = seed
@@ -104,6 +107,11 @@ class DiffusionModule(LightningModule):
         final = self.final_learning_rate / self.learning_rate
         scheduler = warmup_cosine(optimizer, self.warmup_steps, total, final)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Clips the gradient and logs its norm."""
+        norm = torch.nn.utils.clip_grad_norm_(self.model.unet.parameters(), self.gradient_clip)
+        self.log("train/gradient_norm", norm)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Stores the identity of the tokenizer."""

@@ -3,7 +3,8 @@
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from pickle import UnpicklingError
+from typing import Any, Literal
 
 import lpips
 import torch
@@ -63,13 +64,9 @@ class PerceptualLoss(nn.Module):
             network.load_state_dict(state, strict=False, assign=True)
         except RuntimeError as error:
             raise ValueError(f"perceptual.weights: {config.weights} does not fit: {error}") from error
-        self.scale, self.backbone, self.heads = network.scaling_layer, network.net, network.lins
-        self.requires_grad_(False)
-        self.eval()
-
-    def train(self, mode: bool = True) -> Self:
-        """Stays in evaluation mode: the heads have dropout."""
-        return super().train(False)
+        self.scale, self.backbone = network.scaling_layer, network.net
+        self.heads = nn.ModuleList(head.model[-1] for head in network.lins)  # without their dropout
+        self.requires_grad_(False).train()  # no layer of it has an evaluation mode of its own
 
     def forward(self, x: Image, y: Image) -> Tensor:
         """The mean LPIPS distance of a batch of pictures in [0, 1], a scalar.
@@ -120,7 +117,7 @@ def _backbone(config: PerceptualConfig) -> dict[str, Tensor]:
         if file.suffix == ".safetensors":
             return load_file(file)
         state: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
-    except (SafetensorError, RuntimeError, OSError, ValueError, EOFError) as error:
+    except (SafetensorError, UnpicklingError, RuntimeError, OSError, EOFError) as error:
         raise ValueError(f"perceptual.weights: {file} cannot be read: {error}") from error
     return state
 
@@ -163,7 +160,9 @@ def hinge_generator_loss(fake: Tensor) -> Tensor:
     return -fake.mean()
 
 
-def adaptive_weight(reconstruction_loss: Tensor, adversarial_loss: Tensor, last_layer: nn.Parameter) -> Tensor:
+def adaptive_weight(
+    reconstruction_loss: Tensor, adversarial_loss: Tensor, last_layer: nn.Parameter
+) -> Tensor:
     """The weight at which both losses pull equally at the decoder's last layer (VQGAN, Eq. 7).
 
     Returns:

@@ -124,7 +124,8 @@ class TokenizerModule(LightningModule):
         if self.discriminator is not None and self.discriminator_config is not None:
             trained.append((self.discriminator, steps - self.discriminator_config.start_step))
         optimizers = [
-            torch.optim.Adam(network.parameters(), lr=self.learning_rate, betas=_BETAS) for network, _ in trained
+            torch.optim.Adam(network.parameters(), lr=self.learning_rate, betas=_BETAS)
+            for network, _ in trained
         ]
         schedules = [
             warmup_cosine(optimizer, self.warmup_steps, total)
@@ -181,7 +182,9 @@ class TokenizerModule(LightningModule):
         loss = hinge_generator_loss(self.discriminator(reconstruction))
         self.discriminator.requires_grad_(True)
         weight = adaptive_weight(reconstruction_loss, loss, self.tokenizer.decoder.last_layer)
-        self.log_dict({"train/adversarial": loss, "train/adaptive_weight": weight}, batch_size=len(reconstruction))
+        self.log_dict(
+            {"train/adversarial": loss, "train/adaptive_weight": weight}, batch_size=len(reconstruction)
+        )
         return self.discriminator_config.weight * weight * loss
 
     def _train_discriminator(self, real: Image, fake: Image, optimizer: LightningOptimizer) -> None:
@@ -208,7 +211,9 @@ class TokenizerModule(LightningModule):
         self.code_counts += torch.bincount(output.indices.flatten(), minlength=len(self.code_counts))
         if batch_idx == 0 and isinstance(self.logger, TensorBoardLogger):
             picture = token_picture(self.tokenizer, batch.ground, batch.instruction)
-            self.logger.experiment.add_image("val/ground_instruction_reconstruction", picture, self.global_step)
+            self.logger.experiment.add_image(
+                "val/ground_instruction_reconstruction", picture, self.global_step
+            )
 
     def on_validation_epoch_end(self) -> None:
         """Logs the share of codes in use and the perplexity of their distribution."""

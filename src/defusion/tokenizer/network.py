@@ -42,7 +42,9 @@ class TokenizerConfig:
         if not self.channels or any(width < 1 or width % _GROUP_CHANNELS for width in self.channels):
             raise ValueError(f"channels: expected multiples of {_GROUP_CHANNELS}, got {self.channels}")
         if any(4 * before % after or 4 * after % before for before, after in pairwise(self.channels)):
-            raise ValueError(f"channels: expected each to be 1, 2 or 4 times its neighbour, got {self.channels}")
+            raise ValueError(
+                f"channels: expected each to be 1, 2 or 4 times its neighbour, got {self.channels}"
+            )
         for name, least in (("ground_size", 1), ("blocks", 1), ("num_codes", 2), ("token_channels", 1)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name}: expected at least {least}, got {getattr(self, name)}")

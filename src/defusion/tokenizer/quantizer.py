@@ -41,7 +41,7 @@ class VectorQuantizer(nn.Module):
     updates: Tensor
 
     def __init__(
-        self, num_codes: int, channels: int, decay: float = 0.99, dead_below: float = 0.05, seed: int = 0
+        self, num_codes: int, channels: int, decay: float = 0.9, dead_below: float = 0.05, seed: int = 0
     ) -> None:
         """Makes an empty codebook.
 
@@ -81,7 +81,7 @@ class VectorQuantizer(nn.Module):
         if self.training:
             self._follow(features.detach().reshape(-1, features.shape[-1]), indices.reshape(-1))
         return Quantized(
-            tokens=features + (codes - features).detach(),
+            tokens=codes + (features - features.detach()),
             indices=indices,
             commitment=F.mse_loss(features, codes),
         )

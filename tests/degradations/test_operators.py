@@ -1,13 +1,35 @@
-"""Properties that every degradation must have, checked by the tests of each."""
+"""Properties that noise, blur, compression and downsampling must all have."""
 
 from itertools import pairwise
 
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from defusion.degradations.base import Degradation
+from defusion.degradations.blur import DefocusBlur, MotionBlur
+from defusion.degradations.compression import Jpeg
+from defusion.degradations.noise import Noise
+from defusion.degradations.resolution import Downsample
 from defusion.random import generator
+
+OPERATORS = {
+    "noise": Noise(),
+    "gaussian_noise": Noise.gaussian(),
+    "camera_noise": Noise(kinds=(0, 1, 0)),
+    "poisson_noise": Noise(kinds=(0, 0, 1)),
+    "motion_blur": MotionBlur(),
+    "panning_blur": MotionBlur(straight=1.0),
+    "defocus_blur": DefocusBlur(),
+    "jpeg": Jpeg(),
+    "downsample": Downsample(),
+    "bicubic": Downsample(methods=(1, 0, 0)),
+    "bilinear": Downsample(methods=(0, 1, 0)),
+    "area": Downsample(methods=(0, 0, 1)),
+}
+
+pytestmark = pytest.mark.parametrize("operator", OPERATORS.values(), ids=OPERATORS.keys())
 
 
 def texture(n: int, height: int, width: int, seed: int = 0) -> Tensor:
@@ -26,14 +48,15 @@ def psnr(x: Tensor, y: Tensor) -> Tensor:
     return -10 * (x - y).square().mean((1, 2, 3)).clamp(min=1e-12).log10()
 
 
-def check_identity_at_severity_0(operator: Degradation) -> None:
+def test_identity_at_severity_0(operator: Degradation) -> None:
     x = texture(12, 40, 53)
     x[0], x[1], x[2, 0] = 0.0, 1.0, 0.0
     y = operator(x, generators(12, 1), torch.zeros(12))
     assert (y - x).abs().max() <= 2e-6
 
 
-def check_monotone(operator: Degradation, n: int = 16) -> None:
+def test_stronger_is_farther_from_the_picture(operator: Degradation) -> None:
+    n = 16
     x = texture(n, 64, 64)
     qualities = [
         psnr(x, operator(x, generators(n, 2), torch.full((n,), level))).mean() for level in (0.1, 0.4, 0.7, 1)
@@ -41,7 +64,7 @@ def check_monotone(operator: Degradation, n: int = 16) -> None:
     assert all(weak > strong + 0.3 for weak, strong in pairwise(qualities)), qualities
 
 
-def check_samples_are_independent(operator: Degradation) -> None:
+def test_samples_are_independent(operator: Degradation) -> None:
     x = texture(16, 32, 48)
     together = operator(x, generators(16, 3))
     params = operator.draw(16, generators(16, 3))
@@ -52,15 +75,9 @@ def check_samples_are_independent(operator: Degradation) -> None:
         assert all(torch.equal(own[name][0], params[name][index]) for name in params)
 
 
-def check_parameters_vary(operator: Degradation, *names: str) -> None:
-    params = operator.draw(64, generator(4))
-    assert set(names) | {"severity"} <= set(params)
-    assert all(len(value) == 64 and value.device.type == "cpu" for value in params.values())
-    assert all((params[name] != params[name][:1]).any() for name in names)
-
-
-def check_one_draw_serves_all_sizes(operator: Degradation, n: int = 8, tolerance: float = 0.1) -> None:
+def test_one_draw_serves_all_sizes(operator: Degradation) -> None:
     """The residual has the same standard deviation and the same fine detail at 64, 128 and 512 px."""
+    n, tolerance = 8, 0.1
     params = operator.draw(n, generator(5))
     before = {name: value.clone() for name, value in params.items()}
     statistics = []
@@ -69,22 +86,17 @@ def check_one_draw_serves_all_sizes(operator: Degradation, n: int = 8, tolerance
         x = texture(n * copies, size, size, seed=size)
         residual = operator.apply(x, many, generator(6, size)) - x
         detail = residual[..., 1:] - residual[..., :-1]
-        statistics.append(
-            torch.stack([residual.std((1, 2, 3)), detail.std((1, 2, 3))]).view(2, n, copies).mean(2)
-        )
+        deviations = torch.stack([residual.std((1, 2, 3)), detail.std((1, 2, 3))])
+        statistics.append(deviations.view(2, n, copies).mean(2))
     assert all(torch.equal(before[name], params[name]) for name in params)
-    for small in statistics[:2]:
-        assert ((small - statistics[2]).abs() <= tolerance * statistics[2] + 1e-3).all(), (
-            small,
-            statistics[2],
-        )
+    *small, large = statistics
+    assert all(((other - large).abs() <= tolerance * large + 1e-3).all() for other in small), statistics
 
 
-def check_dtypes_sizes_and_range(operator: Degradation) -> None:
+def test_dtypes_sizes_and_range(operator: Degradation) -> None:
     params = operator.draw(3, generators(3, 7))
     for height, width in ((16, 16), (17, 31), (300, 33)):
-        x = texture(3, height, width) * 1.4 - 0.2
-        x = x.clamp(0, 1)
+        x = (texture(3, height, width) * 1.4 - 0.2).clamp(0, 1)
         untouched = x.clone()
         y = operator.apply(x, params, generators(3, 8))
         assert torch.equal(x, untouched)
@@ -94,23 +106,21 @@ def check_dtypes_sizes_and_range(operator: Degradation) -> None:
         assert y.min() >= 0
         assert y.max() <= 1
     half = operator.apply(x.bfloat16(), params, generators(3, 8))
+    full = operator.apply(x.bfloat16().float(), params, generators(3, 8))
     assert half.dtype == torch.bfloat16
-    assert (
-        half.float() - operator.apply(x.bfloat16().float(), params, generators(3, 8))
-    ).abs().max() <= 0.005
+    assert (half.float() - full).abs().max() <= 0.005
 
 
-def check_same_seed_same_picture(operator: Degradation) -> None:
+def test_same_seed_same_picture(operator: Degradation) -> None:
     x = texture(4, 32, 32)
     assert torch.equal(operator(x, generator(9)), operator(x, generator(9)))
     assert not torch.equal(operator(x, generator(9)), operator(x, generator(10)))
 
 
-CHECKS = (
-    check_identity_at_severity_0,
-    check_monotone,
-    check_samples_are_independent,
-    check_one_draw_serves_all_sizes,
-    check_dtypes_sizes_and_range,
-    check_same_seed_same_picture,
-)
+def test_parameters_are_drawn_for_each_sample(operator: Degradation) -> None:
+    params = operator.draw(64, generator(4))
+    assert "severity" in params
+    assert all(len(value) == 64 and value.device.type == "cpu" for value in params.values())
+    constant = {name for name, value in params.items() if bool((value == value[0]).all())}
+    fixed_by_the_constructor = {"kind", "sigma", "shot", "read", "poisson", "grey", "down", "up"}
+    assert constant <= (set() if operator == type(operator)() else fixed_by_the_constructor)
