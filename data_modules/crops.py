@@ -15,7 +15,7 @@ from torch.utils.data import Dataset, DistributedSampler
 from data_modules.hub import StreamedPhotos
 from data_modules.photos import PhotoSource
 from defusion.random import generator
-from defusion.restore.imageio import Picture
+from defusion.imageio import Picture
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # or it asks the network for a newer version
 import albumentations as A

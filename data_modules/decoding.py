@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from torch.utils.data import get_worker_info
 
-from defusion.restore.imageio import ImageError, Picture
+from defusion.imageio import ImageError, Picture
 
 log = logging.getLogger(__name__)
 

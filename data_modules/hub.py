@@ -12,7 +12,7 @@ import torch
 from data_modules.decoding import CACHE_BYTES, PictureStore
 from data_modules.splits import HELD_OUT_ONE_IN, Split, hold_out, is_held_out
 from defusion.random import generator
-from defusion.restore.imageio import ImageError, Picture, decode_image, decode_size
+from defusion.imageio import ImageError, Picture, decode_image, decode_size
 
 if TYPE_CHECKING:
     import datasets

@@ -11,7 +11,7 @@ from data_modules.crops import CropDataset, RandomGeometry
 from data_modules.decoding import PictureStore
 from data_modules.photos import some_of
 from defusion.random import generator
-from defusion.restore.imageio import ImageError, Picture, find_images, image_size, read_image
+from defusion.imageio import ImageError, Picture, find_images, image_size, read_image
 
 
 class PairedFolder:

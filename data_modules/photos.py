@@ -11,7 +11,7 @@ import skimage
 from data_modules.decoding import CACHE_BYTES, PictureStore
 from data_modules.hub import HubPhotos, StreamedPhotos, is_data_set, is_hub_name
 from data_modules.splits import Split, hold_out
-from defusion.restore.imageio import ImageError, Picture, find_images, image_size, read_image
+from defusion.imageio import ImageError, Picture, find_images, image_size, read_image
 
 __all__ = ["EmbeddedPhotos", "FolderPhotos", "HubPhotos", "PhotoSource", "StreamedPhotos", "open_photos"]
 

@@ -29,6 +29,8 @@ class SynthesisConfig:
         null: likewise.
         mismatched: likewise.
         chart: size and kind of the grounds.
+        grounds: how many different grounds are drawn, once, when training starts: drawing them anew for
+            every sample took a quarter of the synthesis.
     """
 
     weights: dict[str, float] = field(default_factory=dict)
@@ -39,6 +41,7 @@ class SynthesisConfig:
     null: float = 0.1
     mismatched: float = 0.1
     chart: Chart = field(default_factory=Chart)
+    grounds: int = 512
 
     def __post_init__(self) -> None:
         unknown = set(self.weights) - set(NAMES)
@@ -46,6 +49,8 @@ class SynthesisConfig:
             raise ValueError(
                 f"weights: expected names among {', '.join(NAMES)}, got {', '.join(sorted(unknown))}"
             )
+        if self.grounds < 1:
+            raise ValueError(f"grounds: expected at least 1, got {self.grounds}")
         for name in ("frequencies", "composites", "modes"):
             values = getattr(self, name)
             if min(values) < 0 or sum(values) <= 0:

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from data_modules.plan import Plan, SynthesisConfig, draw_plan, sequences
 from defusion.degradations.library import LIBRARY, Compose, leave_out, rows_of
-from defusion.random import generator
+from defusion.random import generator, integers
 from defusion.types import Batch, Image, Mode, Params
 
-_PLAN, _PARAMS, _OTHER_PARAMS, _CROP, _CHART, _INSTRUCTION = range(6)
+_PLAN, _PARAMS, _OTHER_PARAMS, _CROP, _GROUND, _INSTRUCTION, _POOL = range(7)
 """The random streams of one sample."""
 
 
@@ -22,6 +22,7 @@ class Synthesis:
     config: SynthesisConfig
     seed: int = 0
     library: Compose = field(default_factory=lambda: Compose(tuple(LIBRARY.values())))
+    _pools: dict[torch.device, Image] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __call__(
         self, hq: Image, index: Sequence[int], task: Sequence[str] | None = None, paired: Image | None = None
@@ -60,7 +61,7 @@ class Synthesis:
         self, plans: list[Plan], shown: Tensor, params: Params, index: Sequence[int], device: torch.device
     ) -> tuple[Image, Image]:
         """Grounds, and the same under the degradations shown: with the parameters of lq, or with others."""
-        ground = self.config.chart.draw(len(plans), self._streams(index, _CHART, device), device)
+        ground = self._grounds(index, device)
         same = _in(plans, Mode.MATCHED, Mode.PARTIAL)
         other = self.library.draw(len(plans), self._streams(index, _OTHER_PARAMS), sequence=shown)
         picture = self._degrade(ground, same, params | {"sequence": shown}, index, _INSTRUCTION)
@@ -76,10 +77,16 @@ class Synthesis:
         result[there] = self.library.apply(x[there], rows_of(params, chosen), streams)
         return result
 
-    def _streams(
-        self, index: Sequence[int], stream: int, device: torch.device | str = "cpu"
-    ) -> list[torch.Generator]:
-        return [generator(self.seed, number, stream, device=device) for number in index]
+    def _grounds(self, index: Sequence[int], device: torch.device) -> Image:
+        """Each sample's ground: one of the pool, drawn once on each device."""
+        if device not in self._pools:
+            own = [generator(self.seed, number, _POOL, device=device) for number in range(self.config.grounds)]
+            self._pools[device] = self.config.chart.draw(self.config.grounds, own, device)
+        rows = integers(len(index), (), self._streams(index, _GROUND), self.config.grounds)
+        return self._pools[device][rows.to(device)]
+
+    def _streams(self, index: Sequence[int], stream: int) -> list[torch.Generator]:
+        return [generator(self.seed, number, stream) for number in index]
 
 
 def _in(plans: list[Plan], *modes: Mode) -> Tensor:

@@ -21,7 +21,7 @@ from defusion.evaluation.runner import Pair, evaluate, result_as_dict, synthetic
 from defusion.evaluation.tasks import SyntheticTask, find_task
 from defusion.grounds.chart import Chart, sheet
 from defusion.random import generator
-from defusion.restore.imageio import find_images, read_image, to_tensor, write_png
+from defusion.imageio import find_images, read_image, to_tensor, write_png
 from defusion.restore.restorer import Restorer
 from defusion.samples import degradation_sheet, write_degraded
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from defusion.degradations.library import LIBRARY, parse
 from defusion.files import replacing
 from defusion.grounds.chart import Chart
-from defusion.restore.imageio import write_png
+from defusion.imageio import write_png
 from defusion.random import generator
 from defusion.sheets import Cell, contact_sheet
 

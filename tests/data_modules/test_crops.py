@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 from data_modules.crops import CentreGeometry, CropDataset, RandomGeometry, StepSampler
 from data_modules.photos import EmbeddedPhotos
 from defusion.random import generator
-from defusion.restore.imageio import Picture
+from defusion.imageio import Picture
 
 
 class Maps:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from data_modules.decoding import PictureStore
-from defusion.restore.imageio import ImageError, Picture
+from defusion.imageio import ImageError, Picture
 
 SIDE = 4
 SIZE = SIDE * SIDE * 3

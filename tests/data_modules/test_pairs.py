@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from data_modules.crops import CropDataset, StepSampler
 from data_modules.pairs import MixedDataset, PairedFolder
 from data_modules.photos import EmbeddedPhotos
-from defusion.restore.imageio import ImageError, Picture, write_png
+from defusion.imageio import ImageError, Picture, write_png
 
 
 def make_pairs(folder: Path, count: int = 3, value: int = 0) -> Path:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from data_modules.hub import HubPhotos
 from data_modules.photos import EmbeddedPhotos, FolderPhotos, open_photos
-from defusion.restore.imageio import write_png
+from defusion.imageio import write_png
 
 SHARED = Path(os.environ.get("DEFUSION_SHARED", Path(__file__).parents[3] / "shared"))
 

@@ -34,6 +34,7 @@ def test_gradient_passes_straight_through() -> None:
     x = features(2, 7, 5).requires_grad_()
     weight = features(2, 7, 5, seed=3)
     (filled()(x).tokens * weight).sum().backward()
+    assert x.grad is not None
     assert torch.equal(x.grad, weight)
 
 

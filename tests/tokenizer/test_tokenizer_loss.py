@@ -76,6 +76,7 @@ def test_discriminator_sees_the_patch_it_claims(layers: int) -> None:
     picture = pictures(1, 128).requires_grad_()
     logits = discriminator(picture)
     logits[0, 0, logits.shape[2] // 2, logits.shape[3] // 2].backward()
+    assert picture.grad is not None
     seen = picture.grad[0].abs().sum(0).any(0).nonzero()
     assert seen.max() - seen.min() + 1 == {2: 34, 3: 70}[layers]
 

@@ -106,7 +106,7 @@ def test_rate_warms_up_and_decays_to_the_end(tmp_path: Path) -> None:
 
     class Recorded(TokenizerModule):
         def on_train_batch_end(self, *arguments: object) -> None:
-            rates.append(self.optimizers().optimizer.param_groups[0]["lr"])
+            rates.append(self.trainer.optimizers[0].param_groups[0]["lr"])
 
     make_trainer(tmp_path, 20).fit(Recorded(TINY, learning_rate=1e-3, warmup_steps=5), GroundData())
     assert max(rates) == pytest.approx(1e-3)
@@ -188,13 +188,15 @@ def test_checkpoint_builds_the_module_again(tmp_path: Path) -> None:
 @pytest.mark.skipif(not ALEXNET.is_file(), reason=f"no AlexNet weights at {ALEXNET}")
 def test_lpips_weights_stay_out_of_checkpoints(tmp_path: Path) -> None:
     module = make_module(perceptual=PerceptualConfig("alex", str(ALEXNET)))
-    trainer = make_trainer(tmp_path, 2)
+    trainer = make_trainer(tmp_path, 2, limit_train_batches=2)
     trainer.fit(module, GroundData(32))
     assert trainer.callback_metrics["train/lpips"] > 0
     trainer.save_checkpoint(tmp_path / "last.ckpt")
     checkpoint = torch.load(tmp_path / "last.ckpt", weights_only=True)
     assert not any(name.startswith("perceptual.") for name in checkpoint["state_dict"])
-    make_trainer(tmp_path, 3).fit(module, GroundData(32), ckpt_path=tmp_path / "last.ckpt", weights_only=True)
+    resumed = make_trainer(tmp_path, 4, limit_train_batches=2)
+    resumed.fit(module, GroundData(32), ckpt_path=tmp_path / "last.ckpt", weights_only=True)
+    assert resumed.global_step == 4
 
 
 def test_missing_lpips_weights_stop_the_run_at_once(tmp_path: Path) -> None:
@@ -211,5 +213,5 @@ def test_pictures_are_written_to_tensorboard(tmp_path: Path) -> None:
     logger.finalize("success")
     events = EventAccumulator(logger.log_dir)
     events.Reload()
-    assert "val/ground_instruction_reconstruction" in events.Tags()["images"]
+    assert "val/ground_instruction_reconstruction_codes" in events.Tags()["images"]
     assert {"train/mse", "val/psnr", "val/codebook_usage"} <= set(events.Tags()["scalars"])

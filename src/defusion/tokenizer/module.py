@@ -8,7 +8,7 @@ import torch
 from lightning import LightningModule
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.loggers import TensorBoardLogger
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from defusion.optimisation import warmup_cosine
@@ -28,10 +28,14 @@ from defusion.types import Batch, Image
 
 _COMMITMENT_WEIGHT = 0.25
 """beta of L_VQ (VQ-VAE)."""
-_BETAS = (0.5, 0.9)
-"""Of Adam, as VQGAN has them."""
+_BETAS = (0.9, 0.99)
+"""Of the tokenizer's Adam."""
+_DISCRIMINATOR_BETAS = (0.5, 0.9)
+"""Of the discriminator's, as VQGAN has them."""
 _PERCEPTUAL = "perceptual."
 """Prefix of the frozen LPIPS weights, which stay out of checkpoints."""
+
+_PICTURE = "val/ground_instruction_reconstruction_codes"
 
 Config = TypeVar("Config")
 
@@ -54,7 +58,7 @@ class DiscriminatorConfig:
 
 
 class TokenizerModule(LightningModule):
-    """Trains a tokenizer on instructions (paper, section 2; PAPER.md 2).
+    """Trains a tokenizer on instructions (paper, section 2).
 
     The loss is MSE + lambda LPIPS + contrast + 0.25 commitment + adaptive adversarial, in pictures
     of [0, 1]. Optimised by hand: `trainer.global_step` counts the tokenizer's steps; gradients are
@@ -119,18 +123,15 @@ class TokenizerModule(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Adam with warm-up and cosine for the tokenizer, and for the discriminator from its start."""
-        steps = self.trainer.estimated_stepping_batches
-        trained = [(self.tokenizer, steps)]
+        steps = int(self.trainer.estimated_stepping_batches)
+        trained: list[tuple[nn.Module, tuple[float, float], int]] = [(self.tokenizer, _BETAS, steps)]
         if self.discriminator is not None and self.discriminator_config is not None:
-            trained.append((self.discriminator, steps - self.discriminator_config.start_step))
-        optimizers = [
-            torch.optim.Adam(network.parameters(), lr=self.learning_rate, betas=_BETAS)
-            for network, _ in trained
-        ]
-        schedules = [
-            warmup_cosine(optimizer, self.warmup_steps, total)
-            for optimizer, (_, total) in zip(optimizers, trained, strict=True)
-        ]
+            remaining = steps - self.discriminator_config.start_step
+            trained.append((self.discriminator, _DISCRIMINATOR_BETAS, remaining))
+        optimizers, schedules = [], []
+        for network, betas, total in trained:
+            optimizers.append(torch.optim.Adam(network.parameters(), lr=self.learning_rate, betas=betas))
+            schedules.append(warmup_cosine(optimizers[-1], self.warmup_steps, total))
         return optimizers, schedules
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
@@ -172,12 +173,14 @@ class TokenizerModule(LightningModule):
         if self.perceptual is not None and self.perceptual_config is not None:
             terms["lpips"] = self.perceptual(reconstruction, ground)
             loss = loss + self.perceptual_config.weight * terms["lpips"]
-        self.log_dict({f"{stage}/{name}": term for name, term in terms.items()}, batch_size=len(ground))
+        logged = {f"{stage}/{name}": term for name, term in terms.items()}
+        self.log_dict(logged, batch_size=len(ground), sync_dist=stage == "val")
         return loss
 
     def _adversarial_loss(self, reconstruction: Tensor, reconstruction_loss: Tensor) -> Tensor:
         """The generator's hinge loss in VQGAN's balance with the reconstruction, a scalar."""
-        assert self.discriminator is not None and self.discriminator_config is not None
+        assert self.discriminator is not None
+        assert self.discriminator_config is not None
         self.discriminator.requires_grad_(False)
         loss = hinge_generator_loss(self.discriminator(reconstruction))
         self.discriminator.requires_grad_(True)
@@ -211,9 +214,7 @@ class TokenizerModule(LightningModule):
         self.code_counts += torch.bincount(output.indices.flatten(), minlength=len(self.code_counts))
         if batch_idx == 0 and isinstance(self.logger, TensorBoardLogger):
             picture = token_picture(self.tokenizer, batch.ground, batch.instruction)
-            self.logger.experiment.add_image(
-                "val/ground_instruction_reconstruction", picture, self.global_step
-            )
+            self.logger.experiment.add_image(_PICTURE, picture, self.global_step)
 
     def on_validation_epoch_end(self) -> None:
         """Logs the share of codes in use and the perplexity of their distribution."""

@@ -1,4 +1,4 @@
-"""The degradation tokenizer: a convolutional VQ autoencoder of grounds (paper, section 2; PAPER.md 2)."""
+"""The degradation tokenizer: a convolutional VQ autoencoder of grounds (paper, section 2)."""
 
 import hashlib
 import json
@@ -9,14 +9,11 @@ from typing import Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from defusion.tokenizer.autoencoder import GROUP_CHANNELS, Decoder, Encoder
 from defusion.tokenizer.quantizer import VectorQuantizer
 from defusion.types import Image, Tokens
 from defusion.weights import WeightsError, load_weights, save_weights
-
-_GROUP_CHANNELS = 16
-"""Channels that share one group of the group norms."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +36,8 @@ class TokenizerConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", tuple(self.channels))
-        if not self.channels or any(width < 1 or width % _GROUP_CHANNELS for width in self.channels):
-            raise ValueError(f"channels: expected multiples of {_GROUP_CHANNELS}, got {self.channels}")
+        if not self.channels or any(width < 1 or width % GROUP_CHANNELS for width in self.channels):
+            raise ValueError(f"channels: expected multiples of {GROUP_CHANNELS}, got {self.channels}")
         if any(4 * before % after or 4 * after % before for before, after in pairwise(self.channels)):
             raise ValueError(
                 f"channels: expected each to be 1, 2 or 4 times its neighbour, got {self.channels}"
@@ -77,93 +74,6 @@ class TokenizerOutput:
     """Scalar, the commitment term of L_VQ before its weight."""
 
 
-class ResidualBlock(nn.Module):
-    """x + convolutions(x), pre-activation, (B, C, H, W) -> the same."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            _norm(channels),
-            nn.SiLU(),
-            nn.Conv2d(channels, channels, 3, padding=1),
-            _norm(channels),
-            nn.SiLU(),
-            nn.Conv2d(channels, channels, 3, padding=1),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.layers(x)
-
-
-class Downsample(nn.Module):
-    """Halves the resolution: convolution + the 2x2 patches averaged over groups of channels."""
-
-    def __init__(self, before: int, after: int) -> None:
-        super().__init__()
-        self.after = after
-        self.convolution = nn.Conv2d(before, after, 3, stride=2, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        shortcut = F.pixel_unshuffle(x, 2).unflatten(1, (self.after, -1)).mean(2)
-        return self.convolution(x) + shortcut
-
-
-class Upsample(nn.Module):
-    """Doubles the resolution: convolution + the channels repeated and shuffled into 2x2 patches."""
-
-    def __init__(self, before: int, after: int) -> None:
-        super().__init__()
-        self.repeats = 4 * after // before
-        self.convolution = nn.Conv2d(before, 4 * after, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        shortcut = x.repeat_interleave(self.repeats, dim=1)
-        return F.pixel_shuffle(self.convolution(x) + shortcut, 2)
-
-
-class Encoder(nn.Sequential):
-    """(B, 3, H, W) in [-1, 1] -> (B, C, H / stride, W / stride).
-
-    From the picture to the features there is a path without nonlinearity, as in the residual
-    autoencoding of DC-AE (Chen et al. 2025): the features tell grounds apart from the first step,
-    so that the codebook does not collapse.
-    """
-
-    def __init__(self, config: TokenizerConfig) -> None:
-        first, last = config.channels[0], config.channels[-1]
-        layers: list[nn.Module] = [nn.PixelUnshuffle(2), nn.Conv2d(12, first, 3, padding=1)]
-        layers += _blocks(first, config.blocks)
-        for before, after in pairwise(config.channels):
-            layers += [Downsample(before, after), *_blocks(after, config.blocks)]
-        super().__init__(*layers, nn.Conv2d(last, config.token_channels, 1))
-
-
-class Decoder(nn.Sequential):
-    """(B, C, h, w) -> (B, 3, h * stride, w * stride), around [-1, 1]; the encoder mirrored."""
-
-    def __init__(self, config: TokenizerConfig) -> None:
-        first, last = config.channels[0], config.channels[-1]
-        layers: list[nn.Module] = [nn.Conv2d(config.token_channels, last, 3, padding=1)]
-        layers += _blocks(last, config.blocks)
-        for before, after in pairwise(reversed(config.channels)):
-            layers += [Upsample(before, after), *_blocks(after, config.blocks)]
-        super().__init__(*layers, nn.Conv2d(first, 12, 3, padding=1), nn.PixelShuffle(2))
-
-    @property
-    def last_layer(self) -> nn.Parameter:
-        """The weight of the last convolution, where VQGAN balances its losses."""
-        weight: nn.Parameter = self[-2].weight
-        return weight
-
-
-def _blocks(channels: int, number: int) -> list[nn.Module]:
-    return [ResidualBlock(channels) for _ in range(number)]
-
-
-def _norm(channels: int) -> nn.GroupNorm:
-    return nn.GroupNorm(channels // _GROUP_CHANNELS, channels)
-
-
 class Tokenizer(nn.Module):
     """Encoder E, codebook Z and decoder D of grounds. Fully convolutional.
 
@@ -180,9 +90,9 @@ class Tokenizer(nn.Module):
         """
         super().__init__()
         self.config = config
-        self.encoder = Encoder(config)
+        self.encoder = Encoder(config.channels, config.blocks, config.token_channels)
         self.quantizer = VectorQuantizer(config.num_codes, config.token_channels, seed=seed)
-        self.decoder = Decoder(config)
+        self.decoder = Decoder(config.channels, config.blocks, config.token_channels)
 
     @torch.no_grad()
     def indices(self, ground: Image) -> Tensor:
@@ -196,7 +106,7 @@ class Tokenizer(nn.Module):
 
     @torch.no_grad()
     def residual(self, instruction: Image, ground: Image) -> Tokens:
-        """E(instruction) - E(ground), (B, N, C): what conditions the diffusion; zero where the codes agree."""
+        """E(instruction) - E(ground), (B, N, C), the condition of the diffusion; zero where codes agree."""
         if instruction.shape != ground.shape:
             raise ValueError(
                 f"instruction: expected the shape of its ground {tuple(ground.shape)}, "

@@ -41,7 +41,7 @@ class VectorQuantizer(nn.Module):
     updates: Tensor
 
     def __init__(
-        self, num_codes: int, channels: int, decay: float = 0.9, dead_below: float = 0.05, seed: int = 0
+        self, num_codes: int, channels: int, decay: float = 0.9, dead_below: float = 0.3, seed: int = 0
     ) -> None:
         """Makes an empty codebook.
 

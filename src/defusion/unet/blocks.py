@@ -39,7 +39,7 @@ class Attention(nn.Module):
     sequence (the null instruction) adds exactly nothing.
     """
 
-    def __init__(self, channels: int, context_channels: int | None = None, head_channels: int = 32) -> None:
+    def __init__(self, channels: int, context_channels: int | None = None, head_channels: int = 64) -> None:
         super().__init__()
         self.heads = max(1, channels // head_channels)
         self.query = nn.Linear(channels, channels, bias=False)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image, ImageCms
 
-from defusion.restore.imageio import (
+from defusion.imageio import (
     ImageError,
     Picture,
     decode_image,
