@@ -104,10 +104,10 @@ def draw_plan(config: SynthesisConfig, draw: torch.Generator, task: str = "") ->
     return Plan(present, present, mode)
 
 
-def sequences(rows: list[tuple[int, ...]]) -> Tensor:
-    """Index tuples as one (n, L) tensor, filled up with -1."""
-    length = max(1, *(len(row) for row in rows))
-    return torch.tensor([[*row, *[-1] * (length - len(row))] for row in rows])
+def sequences(*columns: list[tuple[int, ...]]) -> tuple[Tensor, ...]:
+    """Lists of n index tuples as (n, L) tensors of one length L, filled up with -1."""
+    length = max(1, *(len(row) for rows in columns for row in rows))
+    return tuple(torch.tensor([[*row, *[-1] * (length - len(row))] for row in rows]) for rows in columns)
 
 
 def _choice(frequencies: tuple[float, ...] | list[float], draw: torch.Generator) -> int:

@@ -35,7 +35,8 @@ def validation_batch(hq: Image, index: Sequence[int], task: Sequence[str], chart
     pictures = [
         degrade(row[None], name, seed, number) for row, number, name in zip(hq.cpu(), index, task, strict=True)
     ]
-    shown = [VisualInstruction.named(name, chart, seed) for name in task]
+    instructions = {name: VisualInstruction.named(name, chart, seed) for name in set(task)}
+    shown = [instructions[name] for name in task]
     lq = torch.cat(pictures).to(hq.device)
     ground = torch.cat([one.ground for one in shown]).to(hq.device)
     instruction = torch.cat([one.picture for one in shown]).to(hq.device)

@@ -1,5 +1,7 @@
 """Training from the command line: LightningCLI, where constructors are the schema of the YAML files."""
 
+import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,13 @@ from lightning.pytorch.cli import LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from defusion.precision import default_device, has_bf16
+
+_KNOWN_WARNINGS = (
+    ".*LeafSpec.*deprecated",  # Lightning 2.6 with torch's newer pytree
+    ".*not supported by the model summary",  # the size in MB of bf16 models
+    ".*module.s. in eval mode",  # the frozen tokenizer
+    ".*does not have many workers",  # photographs are in memory: one worker keeps up
+)
 
 
 class TrainingCLI(LightningCLI):
@@ -36,6 +45,9 @@ class TrainingCLI(LightningCLI):
 
 def train(arguments: list[str]) -> None:
     """Runs LightningCLI: `fit --config base.yaml --config run.yaml [--trainer.max_steps 100 ...]`."""
+    for message in _KNOWN_WARNINGS:
+        warnings.filterwarnings("ignore", message=message)
+    sys.argv = ["defusion train", *arguments]
     TrainingCLI(
         LightningModule,
         LightningDataModule,
@@ -43,5 +55,4 @@ def train(arguments: list[str]) -> None:
         subclass_mode_data=True,
         seed_everything_default=0,
         save_config_kwargs={"overwrite": True},
-        args=arguments,
     )

@@ -4,19 +4,19 @@ from typing import Literal
 
 from torch import Tensor
 
-Objective = Literal["mse", "log_mse"]
+Objective = Literal["mse", "rmse"]
 
-LOG_FLOOR = 1e-4
-"""Added to a sample's error before the logarithm: below it (in units of the network's output) an
-error is as good as none, so that samples with nothing to remove cannot outweigh the others."""
+SMALLEST_ERROR = 0.02
+"""Of "rmse", in units of y_0: below it the loss is quadratic, so that it is smooth at zero."""
 
 
 def objective(prediction: Tensor, target: Tensor, kind: Objective) -> Tensor:
     """The loss of each sample, (B, C, H, W) x 2 -> (B,).
 
-    "mse" is the paper's (Eq. 11, uniform weight). "log_mse" is ours: log(MSE + 1e-4) of each sample,
-    which is its PSNR up to sign and scale, so that the large residuals of haze or low light do not
-    drown the small ones of blur or JPEG.
+    "mse" is the paper's (Eq. 11, uniform weight). "rmse" is ours: the root of a sample's mean square
+    error, whose gradient has the same size for every sample. Under MSE the large residuals of haze
+    or low light drown the small ones of blur or JPEG; under errors relative to the residual (or their
+    logarithm) the small ones, and instructions that ask for nothing, hold the network at zero.
     """
     error = (prediction - target).square().flatten(1).mean(1)
-    return error if kind == "mse" else (error + LOG_FLOOR).log()
+    return error if kind == "mse" else (error + SMALLEST_ERROR**2).sqrt()

@@ -24,7 +24,7 @@ class DiffusionModule(LightningModule):
     Args:
         tokenizer: folder of a trained tokenizer; it stays frozen.
         model: the network, the process, and how instructions enter.
-        loss: "mse" (Eq. 11) or "log_mse" (ours, see `defusion.diffusion.loss`).
+        loss: "mse" (Eq. 11) or "rmse" (ours, see `defusion.diffusion.loss`).
         terminal_probability: share of samples trained at t = 1, where the first (or only) step of a
             sampler starts; the others have t ~ U(0, 1).
         learning_rate: peak rate of Adam.
@@ -42,7 +42,7 @@ class DiffusionModule(LightningModule):
         self,
         tokenizer: str,
         model: DefusionConfig = DefusionConfig(),
-        loss: Objective = "log_mse",
+        loss: Objective = "rmse",
         terminal_probability: float = 0.5,
         learning_rate: float = 1e-3,
         final_learning_rate: float = 1e-6,
@@ -81,8 +81,9 @@ class DiffusionModule(LightningModule):
         eps = torch.randn(y0.shape, generator=draw, device=self.device)
         t = uniform(len(lq), (), draw, device=self.device)
         t = torch.where(uniform(len(lq), (), draw, device=self.device) < self.terminal_probability, 1.0, t)
-        output = self.model(self.model.config.process.noised(y0, eps, t), t, lq, tokens)
-        losses = objective(output, self.model.config.process.target(y0, eps, t), self.loss)
+        process = self.model.config.process
+        output = self.model(process.noised(y0, eps, t), t, lq, tokens)
+        losses = objective(output, process.target(y0, eps, t), self.loss)
         self.log("train/loss", losses.mean(), prog_bar=True, batch_size=len(lq))
         return losses.mean()
 

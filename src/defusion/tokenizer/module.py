@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -223,6 +224,10 @@ class TokenizerModule(LightningModule):
         perplexity = torch.exp(-torch.special.xlogy(share, share).sum())
         usage = (counts > 0).float().mean()
         self.log_dict({"val/codebook_usage": usage, "val/codebook_perplexity": perplexity})
+
+    def save_weights(self, folder: Path) -> None:
+        """Writes the tokenizer for the diffusion, read by `Tokenizer.load`."""
+        self.tokenizer.save(folder)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Leaves the frozen LPIPS weights out."""

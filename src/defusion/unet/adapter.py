@@ -1,5 +1,6 @@
 """VIA, the Visual Instruction Adapter: cross-attention to the degradation tokens (paper, section 3)."""
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from defusion.types import Tokens
@@ -26,3 +27,20 @@ class VisualInstructionAdapter(nn.Module):
         if self.text is not None and text is not None:
             result = result + self.text(x, text)
         return result
+
+
+class PooledInstruction(nn.Module):
+    """The instruction as one vector, added to the time embedding and so to the AdaLN of every block.
+
+    Ours beside the paper's VIA, as SDXL adds its pooled text (Podell et al., 2024): a mean over the
+    tokens of a small network of each. Without biases, so that null tokens give exactly zero.
+    """
+
+    def __init__(self, token_channels: int, channels: int) -> None:
+        super().__init__()
+        self.each = nn.Linear(token_channels, channels, bias=False)
+        self.out = nn.Linear(channels, channels, bias=False)
+
+    def forward(self, tokens: Tokens) -> Tensor:
+        """(B, N, token_channels) -> (B, channels)."""
+        return self.out(F.silu(self.each(tokens)).mean(1))

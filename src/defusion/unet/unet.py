@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from defusion.types import Image, Tokens
-from defusion.unet.adapter import VisualInstructionAdapter
+from defusion.unet.adapter import PooledInstruction, VisualInstructionAdapter
 from defusion.unet.blocks import Attention, Block, Downsample, Upsample, channel_norm, time_features, zeroed
 from defusion.unet.bridge import ImageRestorationBridge
 
@@ -23,6 +23,7 @@ class UNetConfig:
         patch: side of the pixel-unshuffle stem; 1 works at full resolution.
         token_channels: channels of one token of the instruction.
         adapter_levels: levels with a VIA after each block.
+        pool: also add the pooled instruction to the time embedding.
         attention_levels: levels with self-attention (ADM); it is global, so leave it out for
             networks that train on small crops and restore large pictures.
         text_channels: channels of the optional text condition, beside which VIA works.
@@ -36,6 +37,7 @@ class UNetConfig:
     patch: int = 2
     token_channels: int = 64
     adapter_levels: tuple[int, ...] = (1, 2)
+    pool: bool = True
     attention_levels: tuple[int, ...] = ()
     text_channels: int | None = None
     bridge: Literal["adaln", "decoder", "none"] = "adaln"
@@ -98,6 +100,7 @@ class UNet(nn.Module):
         self.embed_time = nn.Sequential(
             nn.Linear(widths[0], self.time_channels), nn.SiLU(), nn.Linear(self.time_channels, self.time_channels)
         )
+        self.pool = PooledInstruction(config.token_channels, self.time_channels) if config.pool else None
         pictures = 2 if config.concatenate else 1
         self.stem = nn.Conv2d(3 * pictures * config.patch**2, widths[0], 3, padding=1)
         self.bridge = ImageRestorationBridge(widths, config.patch) if config.bridge != "none" else None
@@ -142,7 +145,10 @@ class UNet(nn.Module):
             )
         maps = self.features(lq) if features is None else features
         modulating = maps if self.config.bridge == "adaln" else [None] * len(self.encoder)
-        time = F.silu(self.embed_time(time_features(t, self.config.channels[0]).to(y.dtype)))
+        time = self.embed_time(time_features(t, self.config.channels[0]).to(y.dtype))
+        if self.pool is not None and tokens is not None:
+            time = time + self.pool(tokens)
+        time = F.silu(time)
         x = self.stem(F.pixel_unshuffle(torch.cat([y, lq], 1) if self.config.concatenate else y, self.config.patch))
         skips = []
         for level, encoder in enumerate(self.encoder):

@@ -1,0 +1,108 @@
+"""The whole method: spaces, conditions, sampling, saving."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from defusion.diffusion.model import Defusion, DefusionConfig, pad_to_multiple
+from defusion.random import generator
+from defusion.tokenizer.network import Tokenizer, TokenizerConfig
+from defusion.unet.unet import UNetConfig
+from defusion.weights import WeightsError
+
+
+def charts(n: int = 2) -> tuple[torch.Tensor, torch.Tensor]:
+    draw = torch.Generator().manual_seed(3)
+    return torch.rand(n, 3, 32, 32, generator=draw), torch.rand(n, 3, 32, 32, generator=draw)
+
+
+def altered(model: Defusion, **changes: object) -> Defusion:
+    return Defusion(replace(model.config, **changes), model.tokenizer).eval()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("space", ["degradation", "image"])
+def test_picture_inverts_y0(model: Defusion, space: str) -> None:
+    model = altered(model, space=space)
+    lq, target = torch.rand(2, 3, 8, 8), torch.rand(2, 3, 8, 8)
+    assert torch.allclose(model.picture(lq, model.y0(lq, target)), target, atol=1e-6)
+
+
+def test_null_instructions_give_null_tokens(model: Defusion) -> None:
+    ground, instruction = charts()
+    assert model.tokens(ground, ground, ("clean",) * 2).abs().max() == 0  # type: ignore[union-attr]
+    assert model.tokens(ground, instruction, ("rain",) * 2).abs().max() > 0  # type: ignore[union-attr]
+
+
+def test_ablations_of_the_instruction(model: Defusion) -> None:
+    ground, instruction = charts()
+    plain = altered(model, subtract_null=False).tokens(ground, instruction, ("rain",) * 2)
+    assert torch.equal(plain, model.tokenizer.encode(instruction))  # type: ignore[arg-type]
+    assert altered(model, instruction="none").tokens(ground, instruction, ("rain",) * 2) is None
+    labelled = altered(model, instruction="label")
+    clean, rain, both = labelled.tokens(ground[:1].expand(3, -1, -1, -1), ground, ("clean", "rain", "rain+snow"))  # type: ignore[misc]
+    assert clean.abs().max() == 0
+    assert (rain.abs().sum(1) > 0).sum() == 1
+    assert (both.abs().sum(1) > 0).sum() == 2
+
+
+@pytest.mark.parametrize(("height", "width"), [(16, 16), (17, 23), (5, 40), (3, 3)])
+@pytest.mark.parametrize("sampler", ["ddim", "sde"])
+def test_any_size_is_restored(model: Defusion, height: int, width: int, sampler: str) -> None:
+    lq = torch.rand(2, 3, height, width)
+    restored = model.restore(lq, None, generator(0), 2, sampler)  # type: ignore[arg-type]
+    assert restored.shape == lq.shape
+    assert restored.min() >= 0
+    assert restored.max() <= 1
+
+
+def test_one_seed_gives_one_restoration_whatever_the_batch(model: Defusion) -> None:
+    lq = torch.rand(2, 3, 16, 16)
+    ground, instruction = charts()
+    tokens = model.tokens(ground, instruction, ("rain",) * 2)
+    both = model.restore(lq, tokens, [generator(1), generator(2)], 4)
+    alone = model.restore(lq[1:], tokens[1:], [generator(2)], 4)  # type: ignore[index]
+    assert torch.allclose(both[1:], alone, atol=1e-5)
+    assert not torch.allclose(alone, model.restore(lq[1:], tokens[1:], [generator(3)], 4), atol=1e-4)  # type: ignore[index]
+
+
+def test_steps_are_yielded_and_the_last_is_the_result(model: Defusion) -> None:
+    lq = torch.rand(1, 3, 16, 16)
+    steps = list(model.restorations(lq, None, generator(0), 3))
+    assert len(steps) == 3
+    assert torch.equal(steps[-1], model.restore(lq, None, generator(0), 3))
+
+
+def test_the_tokenizer_is_frozen(model: Defusion) -> None:
+    model.train()
+    assert not model.tokenizer.training
+    assert not any(parameter.requires_grad for parameter in model.tokenizer.parameters())
+
+
+def test_saved_and_loaded_it_restores_alike(model: Defusion, tmp_path: Path) -> None:
+    loaded = Defusion.load(model.save(tmp_path))
+    lq = torch.rand(1, 3, 16, 16)
+    ground, instruction = charts(1)
+    assert loaded.config == model.config
+    results = [m.restore(lq, m.tokens(ground, instruction, ("rain",)), generator(0), 4) for m in (model, loaded)]
+    assert torch.equal(*results)
+
+
+def test_another_tokenizer_is_refused(model: Defusion, tmp_path: Path) -> None:
+    model.save(tmp_path)
+    Tokenizer(model.tokenizer.config, seed=1).save(tmp_path / "tokenizer")
+    with pytest.raises(WeightsError, match="was trained with tokenizer"):
+        Defusion.load(tmp_path)
+
+
+def test_tokens_of_another_width_are_refused() -> None:
+    with pytest.raises(ValueError, match="token_channels: expected the tokenizer's 32"):
+        Defusion(DefusionConfig(unet=UNetConfig(token_channels=16)), Tokenizer(TokenizerConfig(token_channels=32)))
+
+
+def test_padding_reflects_where_it_can() -> None:
+    x = torch.arange(6.0).view(1, 1, 1, 6)
+    assert pad_to_multiple(x, 4).shape == (1, 1, 4, 8)
+    row = torch.arange(30.0).view(1, 1, 5, 6)
+    assert pad_to_multiple(row, 4)[0, 0, 0].tolist() == [0, 1, 2, 3, 4, 5, 4, 3]

@@ -1,0 +1,132 @@
+"""The command, in process: what it writes, and its errors."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from defusion import cli
+from defusion.imageio import read_image, write_png
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    """The exit code of `defusion ARGUMENTS`."""
+    monkeypatch.setattr(sys, "argv", ["defusion", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    return int(stopped.value.code or 0)
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    draw = torch.Generator().manual_seed(0)
+    for name, size in (("a", (40, 56)), ("b", (33, 47))):
+        write_png(tmp_path / "photos" / f"{name}.png", torch.rand(3, *size, generator=draw))
+    return tmp_path / "photos"
+
+
+def test_ground_and_sheet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert run(monkeypatch, "ground", "--out", tmp_path / "chart.png", "--size", 64) == 0
+    assert read_image(tmp_path / "chart.png").shape == (64, 64, 3)
+    assert run(monkeypatch, "ground", "--out", tmp_path / "pool.png", "--size", 32, "--sheet") == 0
+    assert read_image(tmp_path / "pool.png").shape[0] > 5 * 32
+
+
+def test_degrade_writes_pictures_instruction_and_parameters(
+    monkeypatch: pytest.MonkeyPatch, photographs: Path, tmp_path: Path
+) -> None:
+    arguments = ("degrade", photographs / "a.png", "--with", "rain+noise", "--seed", 7)
+    assert run(monkeypatch, *arguments, "--out", tmp_path / "one") == 0
+    assert run(monkeypatch, *arguments, "--out", tmp_path / "two") == 0
+    for name in ("lq.png", "ground.png", "instruction.png"):
+        first, second = ((tmp_path / out / "a" / name).read_bytes() for out in ("one", "two"))
+        assert first == second
+    params = json.loads((tmp_path / "one" / "a" / "params.json").read_text())
+    assert params["degradations"] == "rain+noise"
+    assert 0 <= params["params"]["noise.severity"] <= 1
+    lq, hq = read_image(tmp_path / "one" / "a" / "lq.png"), read_image(photographs / "a.png")
+    assert lq.shape == hq.shape
+    assert np.abs(lq.astype(float) - hq).mean() > 1
+
+
+def test_restore_keeps_sizes(
+    monkeypatch: pytest.MonkeyPatch, photographs: Path, weights: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    arguments = ("restore", photographs, "--out", out, "--instruction", "rain+noise", "--weights", weights)
+    assert run(monkeypatch, *arguments, "--steps", 2) == 0
+    for name in ("a.png", "b.png"):
+        assert read_image(out / name).shape == read_image(photographs / name).shape
+
+
+def test_names_that_collide_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    photographs: Path,
+    weights: Path,
+    tmp_path: Path,
+) -> None:
+    Image.open(photographs / "a.png").save(photographs / "a.bmp")
+    arguments = ("restore", photographs, "--out", tmp_path / "out", "--instruction", "rain")
+    assert run(monkeypatch, *arguments, "--weights", weights) == 2
+    assert "several pictures would be written to" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_eval_of_a_degradation_writes_its_scores(
+    monkeypatch: pytest.MonkeyPatch, photographs: Path, weights: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "scores.json"
+    arguments = ("eval", "--task", "haze", "--data", photographs, "--weights", weights, "--json", file)
+    assert run(monkeypatch, *arguments) == 0
+    scores = json.loads(file.read_text())
+    assert scores.keys() == {
+        *("task", "protocol", "num_images", "input", "restored", "per_image", "weights", "steps")
+    }
+    assert scores["num_images"] == len(scores["per_image"]) == 2
+    means = np.mean([picture["restored"]["psnr"] for picture in scores["per_image"]])
+    assert scores["restored"]["psnr"] == pytest.approx(means)
+    assert 0 < scores["input"]["psnr"] < 30
+
+
+def test_eval_of_pairs(
+    monkeypatch: pytest.MonkeyPatch, photographs: Path, weights: Path, tmp_path: Path
+) -> None:
+    for path in photographs.iterdir():
+        picture = torch.from_numpy(read_image(path)).permute(2, 0, 1) / 255
+        write_png(tmp_path / "set" / "target" / path.name, picture)
+        write_png(tmp_path / "set" / "input" / path.name, picture * 0.5)
+    file = tmp_path / "scores.json"
+    arguments = ("eval", "--task", "gopro", "--data", tmp_path / "set", "--weights", weights, "--json", file)
+    assert run(monkeypatch, *arguments) == 0
+    assert json.loads(file.read_text())["input"]["psnr"] == pytest.approx(10.8, abs=0.3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "messages"),
+    [
+        (["eval", "--task", "gopro"], ["GoPro", "input/", "make eval TASK=gopro DATA=", "Stand-in"]),
+        (["eval", "--task", "gopor"], ["did you mean gopro"]),
+        (["eval", "--task", "snow", "--weights", "nowhere"], ["nowhere"]),
+        (["restore", "nowhere.png", "--out", "x", "--instruction", "rain"], ["nowhere.png", "no such file"]),
+        (["degrade", "{a}", "--with", "fog", "--out", "x"], ["unknown degradation 'fog'"]),
+        (["ground", "--out", "x.png", "--size", "17"], ["even number of pixels"]),
+        (["eval", "--task", "rain", "--data", "no/such/folder"], ["no/such/folder"]),
+    ],
+)
+def test_what_the_user_can_mend_is_one_message_and_exit_code_2(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    photographs: Path,
+    arguments: list[str],
+    messages: list[str],
+) -> None:
+    filled = [argument.format(a=photographs / "a.png") for argument in arguments]
+    assert run(monkeypatch, *filled) == 2
+    error = capsys.readouterr().err
+    assert all(message in error for message in messages), error
+    assert "Traceback" not in error
