@@ -94,7 +94,8 @@ class Defusion(nn.Module):
         self, yt: Tensor, t: Tensor, lq: Image, tokens: Tokens | None, features: list[Tensor] | None = None
     ) -> Tensor:
         """The raw network output at y_t (B, 3, H, W) and t (B,), float32."""
-        return self.unet(yt, t, 2 * lq - 1, tokens, features=features).float()
+        seen = self.config.process.network_input(yt, t)
+        return self.unet(seen, t, 2 * lq - 1, tokens, features=features).float()
 
     @torch.no_grad()
     def restorations(

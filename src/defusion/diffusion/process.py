@@ -12,6 +12,9 @@ Prediction = Literal["eps", "v", "y0"]
 MIN_ALPHA = 1e-3
 """Below it an eps prediction says nothing of y_0; the clip of y_0 does the rest."""
 
+DEVIATION = 0.5
+"""Typical root mean square of y_0 times `scale`: from 0.1 for JPEG to 1 for haze."""
+
 
 @dataclass(frozen=True)
 class Process:
@@ -42,6 +45,18 @@ class Process:
         """What the network should predict for y_t."""
         alpha, sigma = self._coefficients(t)
         return {"eps": eps, "v": alpha * eps - sigma * y0, "y0": y0}[self.prediction]
+
+    def network_input(self, yt: Tensor, t: Tensor) -> Tensor:
+        """What the network sees of y_t: its Wiener estimate of y_0, alpha d^2 / (alpha^2 d^2 + sigma^2) y_t.
+
+        d = DEVIATION is that of y_0. At t = 1 of a schedule of zero terminal SNR it is zero: there y_t is
+        noise that says nothing, and a network that never sees it need not learn to ignore it. A
+        network that predicts eps needs y_t as it is. (Preconditioning in the sense of Karras et al., 2022.)
+        """
+        if self.prediction == "eps":
+            return yt
+        alpha, sigma = self._coefficients(t)
+        return alpha * DEVIATION**2 / (alpha**2 * DEVIATION**2 + sigma**2) * yt
 
     def to_y0(self, output: Tensor, yt: Tensor, t: Tensor) -> Tensor:
         """The estimate of y_0 from the network's output at y_t, clipped to its range [-scale, scale]."""

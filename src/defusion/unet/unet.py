@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from defusion.types import Image, Tokens
 from defusion.unet.adapter import PooledInstruction, VisualInstructionAdapter
-from defusion.unet.blocks import Attention, Block, Downsample, Upsample, channel_norm, time_features, zeroed
+from defusion.unet.blocks import Attention, Block, Downsample, Upsample, time_features, zeroed
 from defusion.unet.bridge import ImageRestorationBridge
 
 
@@ -162,5 +162,5 @@ class UNet(nn.Module):
             if self.config.bridge == "decoder":
                 x = x + self.skips[level](maps[level])
             x = self.decoder[level](x, time, modulating[level], tokens, text)
-        return F.pixel_shuffle(self.head(F.silu(channel_norm(x))), self.config.patch)
+        return F.pixel_shuffle(self.head(x), self.config.patch)
 
