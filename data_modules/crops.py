@@ -14,8 +14,8 @@ from torch.utils.data import Dataset, DistributedSampler
 
 from data_modules.hub import StreamedPhotos
 from data_modules.photos import PhotoSource
-from defusion.random import generator
 from defusion.imageio import Picture
+from defusion.random import generator
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # or it asks the network for a newer version
 import albumentations as A

@@ -11,8 +11,8 @@ import torch
 
 from data_modules.decoding import CACHE_BYTES, PictureStore
 from data_modules.splits import HELD_OUT_ONE_IN, Split, hold_out, is_held_out
-from defusion.random import generator
 from defusion.imageio import ImageError, Picture, decode_image, decode_size
+from defusion.random import generator
 
 if TYPE_CHECKING:
     import datasets
@@ -192,9 +192,7 @@ def _load(name: str, streaming: bool) -> dict[str, Any]:
         if any((path / mark).exists() for mark in _SAVED_MARKS):
             saved = datasets.load_from_disk(name)
             splits = saved if isinstance(saved, dict) else {"train": saved}
-            return {
-                split: table.to_iterable_dataset() if streaming else table for split, table in splits.items()
-            }
+            return {split: table.to_iterable_dataset() if streaming else table for split, table in splits.items()}
         if path.suffix.lower() in _TABLES:
             builder = _TABLES[path.suffix.lower()]
             return dict(datasets.load_dataset(builder, data_files=name, streaming=streaming))
@@ -224,9 +222,7 @@ def _image_column(name: str, features: "datasets.Features | None", column: str |
     if len(images) == 1 or "image" in images:
         return "image" if "image" in images else images[0]
     found = f"several: {images}" if images else f"none among {sorted(columns)}"
-    raise ValueError(
-        f"data set {name!r}: expected one column of pictures, found {found}; name it by `column`"
-    )
+    raise ValueError(f"data set {name!r}: expected one column of pictures, found {found}; name it by `column`")
 
 
 def _undecoded(table: Any, column: str) -> Any:

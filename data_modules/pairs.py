@@ -10,8 +10,8 @@ from torch.utils.data import Dataset
 from data_modules.crops import CropDataset, RandomGeometry
 from data_modules.decoding import PictureStore
 from data_modules.photos import some_of
-from defusion.random import generator
 from defusion.imageio import ImageError, Picture, find_images, image_size, read_image
+from defusion.random import generator
 
 
 class PairedFolder:
@@ -53,9 +53,7 @@ class PairedFolder:
         """The degraded and the clean picture, uint8 (H, W, 3) each; ImageError for a damaged one."""
         degraded, clean = (read_image(path) for path in self._paths[position])
         if degraded.shape != clean.shape:
-            raise ImageError(
-                self._paths[position][0], f"{degraded.shape} against {clean.shape} of its target"
-            )
+            raise ImageError(self._paths[position][0], f"{degraded.shape} against {clean.shape} of its target")
         return degraded, clean
 
     def _by_stem(self, side: str, faults: dict[str, list[str]]) -> dict[str, Path]:

@@ -137,9 +137,7 @@ def open_photos(data: str | None, split: Split, min_size: int = 1, seed: int = 0
     try:
         return HubPhotos(data, split, min_size=min_size)
     except ValueError as error:
-        raise ValueError(
-            f"data={data!r}: no such folder or file, and as a data set: {error}; {_ACCEPTED}"
-        ) from error
+        raise ValueError(f"data={data!r}: no such folder or file, and as a data set: {error}; {_ACCEPTED}") from error
 
 
 _ACCEPTED = (
@@ -151,9 +149,7 @@ _ACCEPTED = (
 def _usable(folder: Path, min_size: int) -> list[Path]:
     """The pictures of a folder that have a sound header and the size; logs one line on the others."""
     if not folder.is_dir():
-        raise ImageError(
-            folder, "expected a folder of pictures; " + ("a file" if folder.exists() else "not found")
-        )
+        raise ImageError(folder, "expected a folder of pictures; " + ("a file" if folder.exists() else "not found"))
     usable: list[Path] = []
     skipped: dict[str, list[str]] = defaultdict(list)
     found = find_images(folder)

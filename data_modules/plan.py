@@ -46,9 +46,7 @@ class SynthesisConfig:
     def __post_init__(self) -> None:
         unknown = set(self.weights) - set(NAMES)
         if unknown:
-            raise ValueError(
-                f"weights: expected names among {', '.join(NAMES)}, got {', '.join(sorted(unknown))}"
-            )
+            raise ValueError(f"weights: expected names among {', '.join(NAMES)}, got {', '.join(sorted(unknown))}")
         if self.grounds < 1:
             raise ValueError(f"grounds: expected at least 1, got {self.grounds}")
         for name in ("frequencies", "composites", "modes"):

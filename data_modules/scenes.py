@@ -14,9 +14,7 @@ _SCENES = (*GROUPS["random"][:1] * 3, GROUPS["random"][2], *GROUPS["natural"], *
 _STREAM = 0x5CE2E
 
 
-def replace_by_scenes(
-    hq: Image, index: Sequence[int], task: Sequence[str], share: float, seed: int
-) -> Image:
+def replace_by_scenes(hq: Image, index: Sequence[int], task: Sequence[str], share: float, seed: int) -> Image:
     """hq (B, 3, S, S) with a share of the samples replaced by procedural scenes; real pairs (with a task) stay.
 
     Dead leaves have the statistics of natural pictures (Lee, Mumford & Huang, 2001) and train

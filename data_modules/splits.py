@@ -24,9 +24,7 @@ def hold_out(keys: Sequence[str], split: Split) -> list[int]:
         ValueError: fewer than two keys, which leave nothing to train on or to validate with.
     """
     if len(keys) < 2:
-        raise ValueError(
-            f"expected at least 2 pictures, to train on some and to validate with others, got {len(keys)}"
-        )
+        raise ValueError(f"expected at least 2 pictures, to train on some and to validate with others, got {len(keys)}")
     digests = [_digest(key.encode()) for key in keys]
     held_out = {position for position, digest in enumerate(digests) if digest % HELD_OUT_ONE_IN == 0}
     if len(held_out) in (0, len(keys)):

@@ -36,9 +36,7 @@ class Synthesis:
             paired: the degraded crops of real pairs, the shape of hq; other rows are not read.
         """
         task = task if task is not None else [""] * len(hq)
-        plans = [
-            draw_plan(self.config, own, name) for own, name in zip(self._streams(index, _PLAN), task, strict=True)
-        ]
+        plans = [draw_plan(self.config, own, name) for own, name in zip(self._streams(index, _PLAN), task, strict=True)]
         present, shown = sequences([plan.present for plan in plans], [plan.shown for plan in plans])
         # Rows 0 to B - 1 are the parameters of lq, rows B to 2 B - 1 others, of what is shown.
         streams = [*self._streams(index, _PARAMS), *self._streams(index, _OTHER_PARAMS)]

@@ -32,9 +32,7 @@ class ValidationDataset(Dataset[dict[str, Any]]):
 
 def validation_batch(hq: Image, index: Sequence[int], task: Sequence[str], chart: Chart, seed: int) -> Batch:
     """Degrades hq by the standard draw of each sample's task; instructions are type-matched, on the canonical chart."""
-    pictures = [
-        degrade(row[None], name, seed, number) for row, number, name in zip(hq.cpu(), index, task, strict=True)
-    ]
+    pictures = [degrade(row[None], name, seed, number) for row, number, name in zip(hq.cpu(), index, task, strict=True)]
     instructions = {name: VisualInstruction.named(name, chart, seed) for name in set(task)}
     shown = [instructions[name] for name in task]
     lq = torch.cat(pictures).to(hq.device)

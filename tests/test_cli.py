@@ -53,9 +53,7 @@ def test_degrade_writes_pictures_instruction_and_parameters(
     assert np.abs(lq.astype(float) - hq).mean() > 1
 
 
-def test_restore_keeps_sizes(
-    monkeypatch: pytest.MonkeyPatch, photographs: Path, weights: Path, tmp_path: Path
-) -> None:
+def test_restore_keeps_sizes(monkeypatch: pytest.MonkeyPatch, photographs: Path, weights: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     arguments = ("restore", photographs, "--out", out, "--instruction", "rain+noise", "--weights", weights)
     assert run(monkeypatch, *arguments, "--steps", 2) == 0
@@ -84,18 +82,14 @@ def test_eval_of_a_degradation_writes_its_scores(
     arguments = ("eval", "--task", "haze", "--data", photographs, "--weights", weights, "--json", file)
     assert run(monkeypatch, *arguments) == 0
     scores = json.loads(file.read_text())
-    assert scores.keys() == {
-        *("task", "protocol", "num_images", "input", "restored", "per_image", "weights", "steps")
-    }
+    assert scores.keys() == {*("task", "protocol", "num_images", "input", "restored", "per_image", "weights", "steps")}
     assert scores["num_images"] == len(scores["per_image"]) == 2
     means = np.mean([picture["restored"]["psnr"] for picture in scores["per_image"]])
     assert scores["restored"]["psnr"] == pytest.approx(means)
     assert 0 < scores["input"]["psnr"] < 30
 
 
-def test_eval_of_pairs(
-    monkeypatch: pytest.MonkeyPatch, photographs: Path, weights: Path, tmp_path: Path
-) -> None:
+def test_eval_of_pairs(monkeypatch: pytest.MonkeyPatch, photographs: Path, weights: Path, tmp_path: Path) -> None:
     for path in photographs.iterdir():
         picture = torch.from_numpy(read_image(path)).permute(2, 0, 1) / 255
         write_png(tmp_path / "set" / "target" / path.name, picture)

@@ -50,9 +50,7 @@ def test_to_uint8_rounds_and_clamps() -> None:
     assert to_uint8(levels.expand(3, 1, 5))[0, :, 0].tolist() == expected
 
 
-@pytest.mark.parametrize(
-    "image", [torch.zeros(1, 3, 4, 4), torch.zeros(4, 4, 3), torch.zeros(3, 4, 4).byte()]
-)
+@pytest.mark.parametrize("image", [torch.zeros(1, 3, 4, 4), torch.zeros(4, 4, 3), torch.zeros(3, 4, 4).byte()])
 def test_to_uint8_refuses_other_shapes_and_types(image: torch.Tensor) -> None:
     with pytest.raises(ValueError, match=r"expected a float tensor \(3, H, W\)"):
         to_uint8(image)
@@ -150,9 +148,7 @@ def test_cmyk_becomes_rgb(tmp_path: Path) -> None:
     assert red[1:].max() < 5
 
 
-def test_an_embedded_profile_is_converted_and_a_damaged_one_passed_over(
-    tmp_path: Path, colours: Picture
-) -> None:
+def test_an_embedded_profile_is_converted_and_a_damaged_one_passed_over(tmp_path: Path, colours: Picture) -> None:
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     for name, profile in (("srgb.png", srgb), ("damaged.png", b"not a profile")):
         Image.fromarray(colours).save(tmp_path / name, icc_profile=profile)

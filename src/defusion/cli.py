@@ -8,22 +8,30 @@ from typing import Annotated
 import numpy as np
 import torch
 import typer
+import yaml
+from lightning.fabric.utilities import move_data_to_device
 from rich import get_console
 from rich.progress import track
 from torch import Tensor
 
 from data_modules.pairs import PairedFolder
 from data_modules.photos import FolderPhotos, PhotoSource, open_photos
+from data_modules.plan import SynthesisConfig
+from data_modules.restoration import RestorationDataModule
+from defusion.benchmark import compare, table
 from defusion.degradations.library import NAMES
 from defusion.evaluation.demonstration import demonstrate
 from defusion.evaluation.report import summary_table, write_json
 from defusion.evaluation.runner import Pair, evaluate, result_as_dict, synthetic_pairs
 from defusion.evaluation.tasks import SyntheticTask, find_task
 from defusion.grounds.chart import Chart, sheet
-from defusion.random import generator
 from defusion.imageio import find_images, read_image, to_tensor, write_png
+from defusion.precision import default_device
+from defusion.random import generator
 from defusion.restore.restorer import Restorer
 from defusion.samples import degradation_sheet, write_degraded
+from defusion.types import Batch
+from defusion.unet.unet import UNetConfig
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -58,9 +66,7 @@ def degrade(
     out: Out,
     spec: Annotated[str, typer.Option("--with", help=f'"rain+noise"; of {", ".join(NAMES)}.')] = "noise",
     seed: Seed = 0,
-    severity: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Of every member; drawn when not given.")
-    ] = None,
+    severity: Annotated[float | None, typer.Option(min=0, max=1, help="Of every member; drawn when not given.")] = None,
     contact: Annotated[bool, typer.Option("--sheet", help="All degradations at three severities.")] = False,
 ) -> None:
     """Degrade pictures; write each with its instruction and the parameters as JSON."""
@@ -136,6 +142,33 @@ def evaluation(
 def demo(out: Out = Path("demo"), weights: Weights = WEIGHTS, seed: Seed = 0) -> None:
     """Measure every degradation on the held-out embedded photographs; table, results.json, gallery.png."""
     demonstrate(Restorer.load(weights), list(_pictures(open_photos(None, "val"))), out, seed)
+
+
+@app.command()
+def bench(
+    config: Annotated[Path, typer.Option(help="The run whose training step is timed.")] = Path(
+        "experiments/diffusion/small.yaml"
+    ),
+    repeats: Annotated[int, typer.Option(min=1, help="Steps timed; the median counts.")] = 5,
+) -> None:
+    """Time a training step: the network, its plain counterpart, and the synthesis beside it."""
+    settings = yaml.safe_load(config.read_text())
+    unet = UNetConfig(**settings["model"]["init_args"]["model"]["unet"])
+    data = settings["data"]["init_args"]
+    module = RestorationDataModule(
+        synthesis=SynthesisConfig(chart=Chart(**data["synthesis"]["chart"])),
+        crop_size=data["crop_size"],
+        batch_size=data["batch_size"],
+        workers=0,
+    )
+    module.setup("fit")
+    batches = iter(module.train_dataloader())
+    device = default_device()
+
+    def synthesise() -> Batch:
+        return module.on_after_batch_transfer(move_data_to_device(next(batches), device), 0)
+
+    get_console().print(table(compare(unet, synthesise, repeats), data["batch_size"]))
 
 
 def _pictures(source: PhotoSource) -> Iterator[Tensor]:

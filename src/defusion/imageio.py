@@ -1,6 +1,5 @@
 """Pictures from and to files: whatever a file holds becomes 8-bit sRGB, or a clear error."""
 
-import os
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from torch import Tensor
+
+from defusion.files import replacing
 
 Picture: TypeAlias = NDArray[np.uint8]
 """One picture, uint8 (H, W, 3), sRGB, RGB order."""
@@ -91,9 +92,7 @@ def to_tensor(picture: Picture) -> Tensor:
 def to_uint8(image: Tensor) -> Picture:
     """Float (3, H, W), clamped to [0, 1], to uint8 (H, W, 3), rounded to the nearest level."""
     if image.ndim != 3 or image.shape[0] != 3 or not image.is_floating_point():
-        raise ValueError(
-            f"image: expected a float tensor (3, H, W), got {image.dtype} of shape {tuple(image.shape)}"
-        )
+        raise ValueError(f"image: expected a float tensor (3, H, W), got {image.dtype} of shape {tuple(image.shape)}")
     levels = image.detach().float().clamp(0, 1).mul(255).round().to(torch.uint8)
     return np.ascontiguousarray(levels.permute(1, 2, 0).cpu().numpy())
 
@@ -111,13 +110,8 @@ def write_png(path: str | Path, image: Tensor | Picture) -> None:
     picture = to_uint8(image) if isinstance(image, Tensor) else image
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
         raise ValueError(f"image: expected uint8 (H, W, 3), got {picture.dtype} of shape {picture.shape}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        Image.fromarray(picture).save(temporary, format="PNG")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as partial:
+        Image.fromarray(picture).save(partial, format="PNG")
 
 
 def find_images(paths: str | Path | Iterable[str | Path]) -> list[Path]:

@@ -19,7 +19,12 @@ _PICTURE, _CHART = range(2)
 
 
 def write_degraded(
-    hq: Tensor, folder: Path, spec: str, seed: int = 0, severity: float | None = None, chart: Chart = Chart(256)
+    hq: Tensor,
+    folder: Path,
+    spec: str,
+    seed: int = 0,
+    severity: float | None = None,
+    chart: Chart = Chart(256),
 ) -> None:
     """Degrades a picture and the canonical chart by one draw.
 
@@ -57,7 +62,10 @@ def degradation_sheet(hq: Tensor, seed: int = 0, size: int = 256) -> Picture.Ima
         size: side of a cell in px.
     """
     top, left = (max(0, (length - size) // 2) for length in hq.shape[-2:])
-    subjects = {"picture": hq[None, :, top : top + size, left : left + size], "chart": Chart(size).canonical()}
+    subjects = {
+        "picture": hq[None, :, top : top + size, left : left + size],
+        "chart": Chart(size).canonical(),
+    }
     rows = []
     for number, operator in enumerate(LIBRARY.values()):
         cells = []

@@ -10,8 +10,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from data_modules.crops import CentreGeometry, CropDataset, RandomGeometry, StepSampler
 from data_modules.photos import EmbeddedPhotos
-from defusion.random import generator
 from defusion.imageio import Picture
+from defusion.random import generator
 
 
 class Maps:

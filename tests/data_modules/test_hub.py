@@ -79,9 +79,7 @@ def test_a_folder_of_pictures_is_a_data_set_too(tmp_path: Path) -> None:
         (tmp_path / "folder" / f"{value}.png").write_bytes(png(value))
     name = str(tmp_path / "folder")
     assert sorted(values(HubPhotos(name, "train")) + values(HubPhotos(name, "val"))) == list(range(40))
-    assert sorted(values(StreamedPhotos(name, "train")) + values(StreamedPhotos(name, "val"))) == list(
-        range(40)
-    )
+    assert sorted(values(StreamedPhotos(name, "train")) + values(StreamedPhotos(name, "val"))) == list(range(40))
 
 
 def test_a_file_that_vanishes_during_training_does_not_end_it(tmp_path: Path) -> None:
@@ -144,13 +142,9 @@ def test_a_window_slides_over_the_stream_and_starts_over_at_its_end(parquet: Cal
 
 
 @pytest.mark.parametrize("num_workers", [1, 2])
-def test_streamed_crops_are_the_same_for_any_number_of_workers(
-    parquet: Callable[..., str], num_workers: int
-) -> None:
+def test_streamed_crops_are_the_same_for_any_number_of_workers(parquet: Callable[..., str], num_workers: int) -> None:
     stream = StreamedPhotos(parquet([png(value) for value in range(20)]), "train", window=5)
-    assert _shades(CropDataset(stream, 16, seed=3), num_workers) == _shades(
-        CropDataset(stream, 16, seed=3), 0
-    )
+    assert _shades(CropDataset(stream, 16, seed=3), num_workers) == _shades(CropDataset(stream, 16, seed=3), 0)
 
 
 def _shades(dataset: Dataset[dict[str, Any]], num_workers: int) -> list[int]:
@@ -159,9 +153,7 @@ def _shades(dataset: Dataset[dict[str, Any]], num_workers: int) -> list[int]:
     return [int(shade) for shade in shades]
 
 
-def test_shards_come_in_another_order_for_another_seed_and_pass(
-    tmp_path: Path, parquet: Callable[..., str]
-) -> None:
+def test_shards_come_in_another_order_for_another_seed_and_pass(tmp_path: Path, parquet: Callable[..., str]) -> None:
     for shard in range(4):
         (tmp_path / "many").mkdir(exist_ok=True)
         parquet([png(10 * shard + value) for value in range(4)], f"many/train-{shard}.parquet")

@@ -69,9 +69,7 @@ def test_a_task_must_be_names(tmp_path: Path, task: str) -> None:
         PairedFolder(make_pairs(tmp_path), task)
 
 
-def test_a_damaged_pair_is_an_error_by_itself_and_replaced_in_training(
-    tmp_path: Path, clean: CropDataset
-) -> None:
+def test_a_damaged_pair_is_an_error_by_itself_and_replaced_in_training(tmp_path: Path, clean: CropDataset) -> None:
     pairs = PairedFolder(make_pairs(tmp_path, 4), "snow")
     content = (tmp_path / "input/2.png").read_bytes()
     (tmp_path / "input/2.png").write_bytes(content[:200])
@@ -98,9 +96,7 @@ def clean() -> CropDataset:
 
 
 def test_sources_come_in_their_shares_with_their_tasks(tmp_path: Path, clean: CropDataset) -> None:
-    folders = [
-        PairedFolder(make_pairs(tmp_path / name, value=i), name) for i, name in enumerate(("rain", "haze"))
-    ]
+    folders = [PairedFolder(make_pairs(tmp_path / name, value=i), name) for i, name in enumerate(("rain", "haze"))]
     dataset = MixedDataset(clean, folders, [2, 1, 1])
     items = [dataset[index] for index in range(400)]
     tasks = [item["task"] for item in items]

@@ -66,9 +66,7 @@ def test_a_folder_skips_bad_files_with_one_line(untidy: Path, caplog: pytest.Log
     assert sorted(path.name[0] for path in photos.paths) == list("abcdef")
 
 
-def test_odd_kinds_are_converted_and_the_damaged_one_replaced(
-    untidy: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_odd_kinds_are_converted_and_the_damaged_one_replaced(untidy: Path, caplog: pytest.LogCaptureFixture) -> None:
     photos = FolderPhotos(untidy, min_size=32)
     by_letter = {path.name[0]: position for position, path in enumerate(photos.paths)}
     caplog.clear()
@@ -98,9 +96,7 @@ def test_empty_missing_and_unusable_folders_are_errors_that_say_why(tmp_path: Pa
     with pytest.raises(ValueError, match="expected a folder of pictures; not found"):
         FolderPhotos(tmp_path / "missing")
     write(tmp_path / "tiny.png", 0, 8, 8)
-    with pytest.raises(
-        ValueError, match=r"no usable picture; skipped 1 of 1 .* smaller than 64 px \(tiny\.png\)"
-    ):
+    with pytest.raises(ValueError, match=r"no usable picture; skipped 1 of 1 .* smaller than 64 px \(tiny\.png\)"):
         FolderPhotos(tmp_path, min_size=64)
 
 

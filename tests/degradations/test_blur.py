@@ -27,9 +27,7 @@ def test_convolution_agrees_with_scipy(height: int) -> None:
     kernel = MotionBlur().draw(2, generator(1), torch.ones(2))["kernel"]
     y = convolve(x, kernel)
     for index in range(2):
-        expected = reference_convolve(
-            x[index, 1].double().numpy(), kernel[index].double().numpy(), mode="mirror"
-        )
+        expected = reference_convolve(x[index, 1].double().numpy(), kernel[index].double().numpy(), mode="mirror")
         assert np.allclose(y[index, 1].numpy(), expected, atol=1e-5)
 
 

@@ -19,9 +19,19 @@ def streams(n: int, key: int = 0) -> list[torch.Generator]:
 
 
 def test_the_eleven_names() -> None:
-    assert set(NAMES) == set(
-        "motion_blur defocus_blur rain raindrop snow haze noise jpeg low_light underwater downsample".split()
-    )
+    assert set(NAMES) == {
+        "motion_blur",
+        "defocus_blur",
+        "rain",
+        "raindrop",
+        "snow",
+        "haze",
+        "noise",
+        "jpeg",
+        "low_light",
+        "underwater",
+        "downsample",
+    }
 
 
 @pytest.mark.parametrize("spec", ["rain+snow+noise", "noise+snow+rain", "haze+low_light"])
@@ -106,8 +116,7 @@ def test_one_draw_at_64_128_and_512_px_has_the_same_statistics(name: str) -> Non
     for size, repeats in ((64, 16), (128, 8), (512, 1)):
         x = smooth[..., :size, :size].expand(6, -1, -1, -1)
         squares = [
-            (member.apply(x, params, streams(6, 10 + repeat)) - x).square().mean((1, 2, 3))
-            for repeat in range(repeats)
+            (member.apply(x, params, streams(6, 10 + repeat)) - x).square().mean((1, 2, 3)) for repeat in range(repeats)
         ]
         changes.append(torch.stack(squares).mean().sqrt())
     assert min(changes) > 0.6 * max(changes), changes

@@ -11,9 +11,7 @@ def test_without_noise_it_is_the_published_curve() -> None:
     low_light = LowLight(shot=(0.0, 0.0), read=(0.0, 0.0))
     params = low_light.draw(3, generator(0))
     x = torch.rand(3, 3, 16, 16, generator=generator(1))
-    scale, brightness, gamma = (
-        params[name][:, None, None, None] for name in ("scale", "brightness", "gamma")
-    )
+    scale, brightness, gamma = (params[name][:, None, None, None] for name in ("scale", "brightness", "gamma"))
     expected = brightness * (scale * x) ** gamma
     torch.testing.assert_close(low_light.apply(x, params, generator(2)), expected)
 

@@ -58,9 +58,7 @@ def test_identity_at_severity_0(operator: Degradation) -> None:
 def test_stronger_is_farther_from_the_picture(operator: Degradation) -> None:
     n = 16
     x = texture(n, 64, 64)
-    qualities = [
-        psnr(x, operator(x, generators(n, 2), torch.full((n,), level))).mean() for level in (0.1, 0.4, 0.7, 1)
-    ]
+    qualities = [psnr(x, operator(x, generators(n, 2), torch.full((n,), level))).mean() for level in (0.1, 0.4, 0.7, 1)]
     assert all(weak > strong + 0.3 for weak, strong in pairwise(qualities)), qualities
 
 

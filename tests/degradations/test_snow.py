@@ -16,9 +16,7 @@ def drawn(severity: float, **fixed: float) -> Params:
 
 def mask(params: Params, size: int = 160) -> torch.Tensor:
     """M, from black and white grounds: the flakes' part of the picture."""
-    black, white = (
-        Snow().apply(torch.full((1, 3, size, size), value), params, generator(1)) for value in (0.0, 1.0)
-    )
+    black, white = (Snow().apply(torch.full((1, 3, size, size), value), params, generator(1)) for value in (0.0, 1.0))
     return 1 - (white - black)
 
 

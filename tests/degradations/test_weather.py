@@ -99,9 +99,7 @@ def test_takes_a_single_generator(degradation: Degradation) -> None:
 @EACH
 @pytest.mark.parametrize("size", [(16, 16), (17, 23), (16, 90)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_takes_any_size_and_both_dtypes(
-    degradation: Degradation, size: tuple[int, int], dtype: torch.dtype
-) -> None:
+def test_takes_any_size_and_both_dtypes(degradation: Degradation, size: tuple[int, int], dtype: torch.dtype) -> None:
     for extreme in (0.0, 1.0):
         x = torch.full((2, 3, *size), extreme, dtype=dtype)
         y = degradation(x, generators(2), torch.ones(2))
@@ -149,9 +147,7 @@ def test_one_draw_has_the_same_statistics_at_every_size(degradation: Degradation
     params = degradation.draw(2, generators(2), torch.tensor([0.5, 0.9]))
     large = residual_statistics(degradation, params, 512, 1)
     for size, repeats in ((64, 24), (128, 8)):
-        torch.testing.assert_close(
-            residual_statistics(degradation, params, size, repeats), large, rtol=0.15, atol=0.01
-        )
+        torch.testing.assert_close(residual_statistics(degradation, params, size, repeats), large, rtol=0.15, atol=0.01)
 
 
 @EACH
@@ -169,8 +165,7 @@ def test_on_a_gpu_the_same_bits_and_the_statistics_of_the_cpu(degradation: Degra
     x = scene(4, 128).cuda()
     params = degradation.draw(4, generators(4), torch.full((4,), 0.6))
     first, second = (
-        degradation.apply(x, params, [generator(index, device="cuda") for index in range(4)])
-        for _ in range(2)
+        degradation.apply(x, params, [generator(index, device="cuda") for index in range(4)]) for _ in range(2)
     )
     assert first.device == x.device
     assert torch.equal(first, second)

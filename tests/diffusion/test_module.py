@@ -44,7 +44,11 @@ def module(folder: str, **changes: Any) -> DiffusionModule:
 
 
 def trainer(root: Path, steps: int, **changes: Any) -> Trainer:
-    settings: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "limit_val_batches": 0} | changes
+    settings: dict[str, Any] = {
+        "logger": False,
+        "enable_checkpointing": False,
+        "limit_val_batches": 0,
+    } | changes
     return Trainer(
         max_steps=steps,
         default_root_dir=root,
@@ -61,7 +65,7 @@ def test_training_removes_haze(folder: str, tmp_path: Path) -> None:
     source = data(60)
     trainer(tmp_path, 60).fit(learner, source)
     batch = source.on_after_batch_transfer(next(iter(source.val_dataloader())), 0)
-    restored = learner.eval().restore(batch, 0)
+    restored = learner.eval().restorations(batch, 0, 1)[-1]
     assert (restored - batch.target).square().mean() < 0.7 * (batch.lq - batch.target).square().mean()
 
 
@@ -72,7 +76,11 @@ def test_training_is_the_same_again_and_resumes_to_the_same(folder: str, tmp_pat
         keep = ModelCheckpoint(dirpath=root, save_last=True, every_n_train_steps=1, enable_version_counter=False)
         learner = module(folder)
         run = trainer(
-            root, 6, enable_checkpointing=True, callbacks=[keep, EMAWeightAveraging(decay=0.9)], limit_train_batches=3
+            root,
+            6,
+            enable_checkpointing=True,
+            callbacks=[keep, EMAWeightAveraging(decay=0.9)],
+            limit_train_batches=3,
         )
         if steps < 6:  # stop at the end of the first epoch, as a kill would
             learner.on_train_epoch_end = lambda: setattr(run, "should_stop", True)  # type: ignore[method-assign]

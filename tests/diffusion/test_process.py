@@ -67,9 +67,7 @@ def test_ddim_stays_on_its_path() -> None:
     schedule, t, s = Cosine(), torch.tensor(0.8), torch.tensor(0.3)
     y0, eps = torch.rand(1, 3, 4, 4), torch.randn(1, 3, 4, 4)
     y = schedule.alpha(t) * y0 + schedule.sigma(t) * eps
-    assert torch.allclose(
-        ddim_step(y, y0, t, s, schedule), schedule.alpha(s) * y0 + schedule.sigma(s) * eps, atol=1e-6
-    )
+    assert torch.allclose(ddim_step(y, y0, t, s, schedule), schedule.alpha(s) * y0 + schedule.sigma(s) * eps, atol=1e-6)
 
 
 @pytest.mark.parametrize("start", [0.6, 1.0])

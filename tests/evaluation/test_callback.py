@@ -15,12 +15,8 @@ from defusion.evaluation.metrics import TaskMetrics
 from defusion.types import Batch, Image, Mode
 
 pytestmark = [
-    pytest.mark.filterwarnings(
-        "ignore:.*does not have many workers"
-    ),  # a loader of twelve pictures needs none
-    pytest.mark.filterwarnings(
-        "ignore:.isinstance.treespec, LeafSpec.. is deprecated:FutureWarning"
-    ),  # Lightning 2.6
+    pytest.mark.filterwarnings("ignore:.*does not have many workers"),  # a loader of twelve pictures needs none
+    pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec.. is deprecated:FutureWarning"),  # Lightning 2.6
 ]
 
 TASKS = ("rain", "noise", "rain", "haze", "noise", "snow")
@@ -92,11 +88,7 @@ def test_each_restored_task_is_logged(tmp_path: Path) -> None:
     logged = fit(callback, tmp_path, logger=False).logged_metrics
     assert {name for name in logged if name.startswith("val/")} == {
         "val/psnr_gain",
-        *(
-            f"val/{task}/{name}"
-            for task in ("noise", "rain", "snow")
-            for name in ("psnr", "psnr_gain", "ssim")
-        ),
+        *(f"val/{task}/{name}" for task in ("noise", "rain", "snow") for name in ("psnr", "psnr_gain", "ssim")),
     }
 
     expected = TaskMetrics()

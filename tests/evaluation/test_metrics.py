@@ -19,9 +19,7 @@ def pair(height: int, width: int, strength: float = 0.1, seed: int = 0) -> tuple
     """A noisy picture and its reference, (2, 3, H, W), the second pair harder than the first."""
     own = torch.Generator().manual_seed(seed)
     target = torch.rand(2, 3, height, width, generator=own)
-    noise = (
-        torch.randn(target.shape, generator=own) * torch.tensor([strength, 3 * strength])[:, None, None, None]
-    )
+    noise = torch.randn(target.shape, generator=own) * torch.tensor([strength, 3 * strength])[:, None, None, None]
     return (target + noise).clamp(0, 1), target
 
 

@@ -113,9 +113,7 @@ def test_from_picture_averages_over_the_area(tmp_path: Path) -> None:
     pixels = torch.zeros(64, 64, dtype=torch.uint8)
     pixels[::2] = 200
     PillowImage.fromarray(pixels.numpy()).save(tmp_path / "chart.png")
-    torch.testing.assert_close(
-        Chart.from_picture(tmp_path / "chart.png", 32), torch.full((1, 3, 32, 32), 100 / 255)
-    )
+    torch.testing.assert_close(Chart.from_picture(tmp_path / "chart.png", 32), torch.full((1, 3, 32, 32), 100 / 255))
 
 
 def test_from_picture_errors_say_what_is_wrong(tmp_path: Path) -> None:

@@ -52,9 +52,7 @@ def test_encoding_leaves_the_codebook_alone_even_in_training_mode(tokenizer: Tok
 
 @pytest.mark.parametrize("autocast", [False, True])
 @pytest.mark.parametrize("batch", [1, 3, 16])
-def test_residual_is_zero_for_the_clean_ground_alone(
-    tokenizer: Tokenizer, batch: int, autocast: bool
-) -> None:
+def test_residual_is_zero_for_the_clean_ground_alone(tokenizer: Tokenizer, batch: int, autocast: bool) -> None:
     ground = pictures(batch)
     with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
         assert not tokenizer.residual(ground, ground).any()
@@ -144,9 +142,7 @@ def test_damaged_weights_are_refused(tokenizer: Tokenizer, tmp_path: Path) -> No
         ('{"config": {}}', "written by save_weights"),
     ],
 )
-def test_damaged_descriptions_are_refused(
-    tokenizer: Tokenizer, tmp_path: Path, content: str, message: str
-) -> None:
+def test_damaged_descriptions_are_refused(tokenizer: Tokenizer, tmp_path: Path, content: str, message: str) -> None:
     tokenizer.save(tmp_path)
     (tmp_path / "config.json").write_text(content)
     with pytest.raises(WeightsError, match=message):

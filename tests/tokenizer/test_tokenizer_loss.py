@@ -27,9 +27,7 @@ def pictures(n: int, size: int = 64, seed: int = 0) -> torch.Tensor:
 
 def test_hinge_losses_in_closed_form() -> None:
     real, fake = torch.tensor([2.0, 0.5, -1.0]), torch.tensor([-3.0, 0.0, 1.0])
-    assert hinge_discriminator_loss(real, fake) == pytest.approx(
-        0.5 * ((0.0 + 0.5 + 2.0) + (0.0 + 1.0 + 2.0)) / 3
-    )
+    assert hinge_discriminator_loss(real, fake) == pytest.approx(0.5 * ((0.0 + 0.5 + 2.0) + (0.0 + 1.0 + 2.0)) / 3)
     assert hinge_discriminator_loss(real.new_tensor([1.0]), real.new_tensor([-1.0])) == 0
     assert hinge_generator_loss(fake) == pytest.approx(2 / 3)
 
@@ -87,9 +85,7 @@ def test_lpips_equals_torchmetrics() -> None:
 
     ours = PerceptualLoss(PerceptualConfig("alex", str(ALEXNET)))
     reference = _LPIPS(pretrained=True, net="alex", pnet_rand=True).eval()
-    reference.load_state_dict(
-        reference.state_dict() | {f"net.{k}": v for k, v in ours.backbone.state_dict().items()}
-    )
+    reference.load_state_dict(reference.state_dict() | {f"net.{k}": v for k, v in ours.backbone.state_dict().items()})
     x, y = pictures(3), pictures(3, seed=1)
     torch.testing.assert_close(ours(x, y), reference(x, y, normalize=True).mean(), rtol=1e-4, atol=1e-5)
     assert ours(x, x) == 0

@@ -25,9 +25,7 @@ ALEXNET = SHARED / "lpips" / "alexnet_features_fp16.safetensors"
 def make_batch(ground: Tensor) -> Batch:
     n = len(ground)
     dark = ground * 0.3
-    return Batch(
-        ground, dark, ground, ground, dark, ("low_light",) * n, ("low_light",) * n, (Mode.MATCHED,) * n
-    )
+    return Batch(ground, dark, ground, ground, dark, ("low_light",) * n, ("low_light",) * n, (Mode.MATCHED,) * n)
 
 
 class Grounds(Dataset[Tensor]):
@@ -123,9 +121,7 @@ def test_discriminator_starts_late_and_steps_are_not_counted_twice(tmp_path: Pat
     trainer = make_trainer(tmp_path, 12)
     trainer.fit(module, GroundData())
     assert trainer.global_step == 12
-    assert not all(
-        torch.equal(value, before[name]) for name, value in module.discriminator.named_parameters()
-    )
+    assert not all(torch.equal(value, before[name]) for name, value in module.discriminator.named_parameters())
     assert {
         "train/adversarial",
         "train/adaptive_weight",
@@ -161,9 +157,7 @@ def test_same_seed_same_tokenizer_and_global_state_untouched(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(("probability", "share"), [(0.0, 0.0), (0.1, 0.1), (1.0, 1.0)])
-def test_a_share_of_the_instructions_is_replaced_by_the_clean_ground(
-    probability: float, share: float
-) -> None:
+def test_a_share_of_the_instructions_is_replaced_by_the_clean_ground(probability: float, share: float) -> None:
     module = make_module(clean_probability=probability)
     batch = make_batch(torch.rand(2000, 3, 8, 8, generator=torch.Generator().manual_seed(0)))
     ground = module._replace_by_clean(batch)

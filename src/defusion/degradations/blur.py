@@ -157,9 +157,7 @@ def aperture(radius: Tensor, blades: Tensor, rotation: Tensor, half: int) -> Ten
     distance = torch.hypot(pixels[:, None], pixels)
     angle = torch.atan2(pixels[:, None], pixels)
     side = 2 * math.pi / blades.clamp(min=3)[:, None, None]
-    to_corner = torch.cos(torch.remainder(angle - rotation[:, None, None], side) - side / 2) / torch.cos(
-        side / 2
-    )
+    to_corner = torch.cos(torch.remainder(angle - rotation[:, None, None], side) - side / 2) / torch.cos(side / 2)
     distance = distance * torch.where(blades[:, None, None] > 0, to_corner, 1.0)
     covered = (radius[..., None, None] - distance[:, None] + 0.5).clamp_(0, 1)
     return covered / covered.sum((2, 3), keepdim=True)

@@ -152,8 +152,7 @@ def expose(
         weight *= 1.5 - 6 * time**2
     place, path = place / cell - 0.5, path / cell
     down, across = (
-        place[:, axis].index_select(0, particle) + time * path[:, axis].index_select(0, particle)
-        for axis in (0, 1)
+        place[:, axis].index_select(0, particle) + time * path[:, axis].index_select(0, particle) for axis in (0, 1)
     )
     down, across = down.clamp(-1, height), across.clamp(-1, width)  # what lies outside falls on a border
     top, left = down.floor(), across.floor()

@@ -50,9 +50,7 @@ class LowLight(Degradation):
     def apply(self, x: Image, params: Params, generators: Generators) -> Image:
         picture = x.float()
         own = {name: per_sample(value, picture) for name, value in params.items()}
-        power = torch.exp(
-            own["gamma"] * torch.log(own["scale"] * picture)
-        )  # pow rounds by the place in the batch
+        power = torch.exp(own["gamma"] * torch.log(own["scale"] * picture))  # pow rounds by the place in the batch
         dark = own["brightness"] * power
         noise = normal(len(x), x.shape[1:], generators, device=x.device)
         deviation = (own["shot"] * dark + own["read"] ** 2).sqrt_()

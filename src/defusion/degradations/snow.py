@@ -77,9 +77,7 @@ class Snow(Degradation):
             size, density * rate, max(self.density) * rate, margin, 3 + 2 * _CRYSTALS, generators
         )
         fall = angle[sample] + 0.3 * (marks[:, 0] - 0.5)
-        path = (
-            cell * (motion[sample] * (0.5 + marks[:, 1]))[:, None] * torch.stack([fall.cos(), fall.sin()], 1)
-        )
+        path = cell * (motion[sample] * (0.5 + marks[:, 1]))[:, None] * torch.stack([fall.cos(), fall.sin()], 1)
         radius = cell * between(marks[:, 2] ** 2, (0.3, 1.2))
         crystals = radius[:, None, None] * (2 * marks[:, 3:].reshape(-1, _CRYSTALS, 2) - 1)
         light = (2 * math.pi * sigma[sample] ** 2 + 4 * (radius / cell) ** 2) / _CRYSTALS

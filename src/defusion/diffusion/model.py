@@ -13,7 +13,7 @@ from defusion.degradations.library import NAMES
 from defusion.diffusion.process import Process
 from defusion.diffusion.sampler import Sampler, trajectory
 from defusion.random import Generators, normal
-from defusion.tokenizer.network import Tokenizer, TokenizerConfig
+from defusion.tokenizer.network import Tokenizer
 from defusion.types import Image, Tokens
 from defusion.unet.unet import UNet, UNetConfig
 from defusion.weights import WeightsError, load_weights, save_weights

@@ -16,6 +16,7 @@ from defusion.tokenizer.network import Tokenizer
 from defusion.types import Batch, Image
 
 _VALIDATION_STREAM = 1
+_TRAJECTORY_STEPS = 4
 
 
 class DiffusionModule(LightningModule):
@@ -88,15 +89,18 @@ class DiffusionModule(LightningModule):
         return losses.mean()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Mapping[str, Any]:
-        """Restores the batch; the metrics are the callback's."""
-        return {"restored": self.restore(batch, batch_idx)}
+        """Restores the batch; the metrics are the callback's, and so are the pictures of the trajectory."""
+        outputs: dict[str, Any] = {"restored": self.restorations(batch, batch_idx, self.validation_steps)[-1]}
+        if batch_idx == 0:
+            outputs["trajectory"] = self.restorations(batch, batch_idx, _TRAJECTORY_STEPS)
+        return outputs
 
-    def restore(self, batch: Batch, batch_idx: int) -> Image:
-        """DDIM in `validation_steps` steps, noise from (seed, batch_idx)."""
+    def restorations(self, batch: Batch, batch_idx: int, steps: int) -> list[Image]:
+        """The restored pictures after each step of DDIM, noise from (seed, batch_idx)."""
         tokens = self.model.tokens(batch.ground, batch.instruction, batch.shown)
         draw = generator(self.seed, _VALIDATION_STREAM, batch_idx, device=self.device)
         lq = batch.lq.contiguous(memory_format=self.memory_format)
-        return self.model.restore(lq, tokens, draw, self.validation_steps)
+        return list(self.model.restorations(lq, tokens, draw, steps))
 
     def configure_optimizers(self) -> Any:
         """AdamW (0.9, 0.999) with linear warm-up and cosine decay over the whole run."""

@@ -1,5 +1,6 @@
 """Samplers: functions of `denoise(y_t, t) -> y_0`."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Literal
 
@@ -34,7 +35,7 @@ def trajectory(
         raise ValueError(f"steps: expected at least 1, got {steps}")
     times = torch.linspace(1, 0, steps + 1, device=noise.device)
     y = noise
-    for t, s in zip(times[:-1], times[1:], strict=True):
+    for t, s in itertools.pairwise(times):
         y0 = denoise(y, t.expand(len(y)))
         yield y0
         if s > 0:

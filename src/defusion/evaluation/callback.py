@@ -20,9 +20,10 @@ _RESTORING = (Mode.MATCHED, Mode.TYPE_MATCHED)
 class TaskMetricsCallback(Callback):
     """Logs `val/<task>/{psnr,psnr_gain,ssim}` and the mean over tasks, `val/psnr_gain`.
 
-    `validation_step` of the module returns `{"restored": (B, 3, H, W)}` for a `Batch`. With a TensorBoard
-    logger the first pictures of each task are drawn too, lq | restored | target and ground | instruction.
-    The last results are printed as a table when training ends.
+    `validation_step` of the module returns `{"restored": (B, 3, H, W)}` for a `Batch`, and may add
+    "trajectory", the restored pictures after each sampling step. With a TensorBoard
+    logger the first pictures of each task are drawn too, lq | restored | target and ground | instruction, and the
+    trajectories of the first batch. The last results are printed as a table when training ends.
 
     Args:
         perceptual: the LPIPS distance, logged as `val/<task>/lpips`; left out when not given.
@@ -37,6 +38,7 @@ class TaskMetricsCallback(Callback):
         self.results: dict[str, TaskResult] = {}
         """Of the last whole validation."""
         self._pictures: dict[str, list[tuple[Tensor, ...]]] = {}
+        self._trajectory: list[Tensor] = []
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Starts afresh."""
@@ -58,6 +60,8 @@ class TaskMetricsCallback(Callback):
                 f"{type(pl_module).__name__}.validation_step: expected a dict with 'restored', the restored "
                 f"pictures, got {type(outputs).__name__}"
             )
+        if "trajectory" in outputs:
+            self._trajectory = [batch.lq, *outputs["trajectory"], batch.target]
         rows = [row for row, mode in enumerate(batch.mode) if mode in _RESTORING]
         restored: Tensor = outputs["restored"].detach()
         tasks = [batch.task[row] for row in rows]
@@ -94,6 +98,9 @@ class TaskMetricsCallback(Callback):
             kept.append(tuple(picture.cpu() for picture in pictures))
 
     def _draw(self, logger: TensorBoardLogger, step: int) -> None:
+        if self._trajectory and self.num_images:
+            grid = image_grid(*(pictures[: self.num_images] for pictures in self._trajectory))
+            logger.experiment.add_image("val/lq_steps_target", grid, step)
         for task, kept in self._pictures.items():
             if not kept:
                 continue

@@ -173,9 +173,7 @@ class TaskMetrics(Metric):
         columns = [psnr(prediction, target).clamp(max=MAX_PSNR), ssim(prediction, target)]
         if self.perceptual is not None:
             pairs = zip(prediction, target, strict=True)
-            columns.append(
-                torch.stack([self.perceptual(a[None], b[None]).float().squeeze() for a, b in pairs])
-            )
+            columns.append(torch.stack([self.perceptual(a[None], b[None]).float().squeeze() for a, b in pairs]))
         return torch.stack(columns, dim=1)
 
 

@@ -32,9 +32,7 @@ def summary_table(results: Mapping[str, TaskResult], title: str = "Restoration")
     if len(results) > 1:
         table.add_section()
         before, after = [result.input for result in results.values()], [r.restored for r in results.values()]
-        means = (
-            {name: sum(own[name] for own in side) / len(side) for name in names} for side in (before, after)
-        )
+        means = ({name: sum(own[name] for own in side) / len(side) for name in names} for side in (before, after))
         images = sum(result.num_images for result in results.values())
         table.add_row("mean", str(images), *_cells(*means), style="bold")
     return table

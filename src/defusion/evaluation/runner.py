@@ -60,9 +60,7 @@ def result_as_dict(task: str, protocol: str, result: TaskResult, weights: Path, 
         "num_images": result.num_images,
         "input": dict(result.input),
         "restored": dict(result.restored),
-        "per_image": [
-            {"input": dict(scores.input), "restored": dict(scores.restored)} for scores in result.per_image
-        ],
+        "per_image": [{"input": dict(scores.input), "restored": dict(scores.restored)} for scores in result.per_image],
         "weights": str(weights),
         "steps": steps,
     }

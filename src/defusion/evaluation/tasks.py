@@ -37,9 +37,7 @@ class SyntheticTask:
     def protocol(self) -> str:
         """How the scores come about, in words."""
         strengths = [
-            f"{member} (Gaussian, sigma {NOISE_SIGMA:g})"
-            if member == "noise"
-            else f"{member} ({MID_SEVERITY:g})"
+            f"{member} (Gaussian, sigma {NOISE_SIGMA:g})" if member == "noise" else f"{member} ({MID_SEVERITY:g})"
             for member in self.name.split("+")
         ]
         return (

@@ -36,14 +36,11 @@ def rotated(x: Tensor, y: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:
     return x * cosine + y * sine, y * cosine - x * sine
 
 
-def parameters(
-    n: int, generators: Generators, device: Device, *ranges: tuple[float, float]
-) -> tuple[Tensor, ...]:
+def parameters(n: int, generators: Generators, device: Device, *ranges: tuple[float, float]) -> tuple[Tensor, ...]:
     """One uniform value a sample from each of the ranges, each (n, 1, 1)."""
     values = uniform(n, (len(ranges),), generators, device=device)
     return tuple(
-        (low + (high - low) * value)[:, None, None]
-        for (low, high), value in zip(ranges, values.unbind(1), strict=True)
+        (low + (high - low) * value)[:, None, None] for (low, high), value in zip(ranges, values.unbind(1), strict=True)
     )
 
 

@@ -77,8 +77,7 @@ class Chart:
             return self._plain(device)
         own = [generator(_CANONICAL_SEED, cell) for cell in range(len(_CANONICAL))]
         cells = [
-            construct(1, self.size // 2, [source], "cpu")
-            for construct, source in zip(_CANONICAL, own, strict=True)
+            construct(1, self.size // 2, [source], "cpu") for construct, source in zip(_CANONICAL, own, strict=True)
         ]
         return _joined(torch.stack(cells, dim=1)).to(device)
 

@@ -34,9 +34,7 @@ def foliage(n: int, size: int, generators: Generators, device: Device) -> Image:
     """Overlapping leaves with midrib and veins, darker with depth; green to autumn."""
     (autumn,) = parameters(n, generators, device, (-0.25, 0.35))
     traits = partial(_leaf_traits, autumn=autumn)
-    sizes = [
-        Layer.draw(n, _LEAF_PASSES, pitch, 0.35, 4, traits, generators, device) for pitch in _LEAF_PITCHES
-    ]
+    sizes = [Layer.draw(n, _LEAF_PASSES, pitch, 0.35, 4, traits, generators, device) for pitch in _LEAF_PITCHES]
     layers = (layer for same_depth in zip(*sizes, strict=True) for layer in same_depth)
     leaves = (_leaf(layer.at(size), 0.93**depth) for depth, layer in enumerate(layers))
     background = torch.tensor([0.05, 0.09, 0.04], device=device)[:, None, None].expand(n, 3, size, size)

@@ -76,9 +76,7 @@ class Layer:
         side = _cells(pitch)
         angle, left, top = uniform(n, (3, count, 1, 1), generators, device=device).unbind(1)
         angle = 2 * math.pi * angle
-        frame = torch.stack(
-            [angle.cos() / pitch, angle.sin() / pitch, left + side // 2, top + side // 2], dim=1
-        )
+        frame = torch.stack([angle.cos() / pitch, angle.sin() / pitch, left + side // 2, top + side // 2], dim=1)
         draws = uniform(n, (3 + num_draws, count * side * side), generators, device=device)
         radius = (smallest**-2 - (smallest**-2 - _LARGEST**-2) * draws[:, :1]).rsqrt()
         cell = torch.arange(side * side, device=device).repeat(count)

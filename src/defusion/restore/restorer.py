@@ -71,9 +71,7 @@ class Restorer:
         pictures = lq.to(self.device).contiguous(memory_format=torch.channels_last)
         draws = [generator(seed, row, device=self.device) for row in range(len(lq))]
         with autocast(self.device):
-            tokens = self.model.tokens(
-                shown.ground.to(self.device), shown.picture.to(self.device), (shown.shown,)
-            )
+            tokens = self.model.tokens(shown.ground.to(self.device), shown.picture.to(self.device), (shown.shown,))
             if tokens is not None:
                 tokens = tokens.expand(len(lq), -1, -1)
             restored = self.model.restore(pictures, tokens, draws, steps, sampler)

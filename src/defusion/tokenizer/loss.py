@@ -160,9 +160,7 @@ def hinge_generator_loss(fake: Tensor) -> Tensor:
     return -fake.mean()
 
 
-def adaptive_weight(
-    reconstruction_loss: Tensor, adversarial_loss: Tensor, last_layer: nn.Parameter
-) -> Tensor:
+def adaptive_weight(reconstruction_loss: Tensor, adversarial_loss: Tensor, last_layer: nn.Parameter) -> Tensor:
     """The weight at which both losses pull equally at the decoder's last layer (VQGAN, Eq. 7).
 
     Returns:

@@ -116,9 +116,7 @@ class TokenizerModule(LightningModule):
         self.tokenizer = Tokenizer(config, seed=seed).to(memory_format=torch.channels_last)
         self.perceptual_config, self.discriminator_config = perceptual, discriminator
         self.perceptual = PerceptualLoss(perceptual) if perceptual else None
-        self.discriminator = (
-            PatchDiscriminator(discriminator.channels, discriminator.layers) if discriminator else None
-        )
+        self.discriminator = PatchDiscriminator(discriminator.channels, discriminator.layers) if discriminator else None
         self.register_buffer("code_counts", torch.zeros(config.num_codes), persistent=False)
         self.code_counts: Tensor
 
@@ -142,9 +140,7 @@ class TokenizerModule(LightningModule):
         output: TokenizerOutput = self.tokenizer(ground)
         reconstruction = self._reconstruction_loss(output.reconstruction, ground, "train")
         loss = reconstruction + _COMMITMENT_WEIGHT * output.commitment
-        adversarial = (
-            self.discriminator_config is not None and self.global_step >= self.discriminator_config.start_step
-        )
+        adversarial = self.discriminator_config is not None and self.global_step >= self.discriminator_config.start_step
         if adversarial:
             loss = loss + self._adversarial_loss(output.reconstruction, reconstruction)
         optimizers[0].zero_grad()
@@ -186,9 +182,7 @@ class TokenizerModule(LightningModule):
         loss = hinge_generator_loss(self.discriminator(reconstruction))
         self.discriminator.requires_grad_(True)
         weight = adaptive_weight(reconstruction_loss, loss, self.tokenizer.decoder.last_layer)
-        self.log_dict(
-            {"train/adversarial": loss, "train/adaptive_weight": weight}, batch_size=len(reconstruction)
-        )
+        self.log_dict({"train/adversarial": loss, "train/adaptive_weight": weight}, batch_size=len(reconstruction))
         return self.discriminator_config.weight * weight * loss
 
     def _train_discriminator(self, real: Image, fake: Image, optimizer: LightningOptimizer) -> None:

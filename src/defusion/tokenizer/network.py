@@ -39,9 +39,7 @@ class TokenizerConfig:
         if not self.channels or any(width < 1 or width % GROUP_CHANNELS for width in self.channels):
             raise ValueError(f"channels: expected multiples of {GROUP_CHANNELS}, got {self.channels}")
         if any(4 * before % after or 4 * after % before for before, after in pairwise(self.channels)):
-            raise ValueError(
-                f"channels: expected each to be 1, 2 or 4 times its neighbour, got {self.channels}"
-            )
+            raise ValueError(f"channels: expected each to be 1, 2 or 4 times its neighbour, got {self.channels}")
         for name, least in (("ground_size", 1), ("blocks", 1), ("num_codes", 2), ("token_channels", 1)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name}: expected at least {least}, got {getattr(self, name)}")
@@ -109,8 +107,7 @@ class Tokenizer(nn.Module):
         """E(instruction) - E(ground), (B, N, C), the condition of the diffusion; zero where codes agree."""
         if instruction.shape != ground.shape:
             raise ValueError(
-                f"instruction: expected the shape of its ground {tuple(ground.shape)}, "
-                f"got {tuple(instruction.shape)}"
+                f"instruction: expected the shape of its ground {tuple(ground.shape)}, got {tuple(instruction.shape)}"
             )
         shown, clean = self.encode(torch.cat((instruction, ground))).chunk(2)
         return shown - clean

@@ -26,10 +26,7 @@ def token_picture(tokenizer: Tokenizer, ground: Image, instruction: Image, colum
     """
     ground, instruction = ground[:columns].float(), instruction[:columns].float()
     reconstruction = tokenizer(instruction).reconstruction.clamp(0, 1)
-    maps = [
-        code_map(tokenizer.indices(picture), picture, tokenizer.config.stride)
-        for picture in (ground, instruction)
-    ]
+    maps = [code_map(tokenizer.indices(picture), picture, tokenizer.config.stride) for picture in (ground, instruction)]
     rows = torch.cat((ground, instruction, reconstruction, *maps))
     return make_grid(rows, nrow=len(ground))
 

@@ -1,5 +1,6 @@
 """IRB, the Image Restoration Bridge: lq to one feature map per level of the U-Net (paper, section 3)."""
 
+import itertools
 from collections.abc import Sequence
 
 import torch.nn.functional as F
@@ -20,9 +21,7 @@ class ImageRestorationBridge(nn.Module):
         self.patch = patch
         self.stem = nn.Conv2d(3 * patch**2, channels[0], 3, padding=1)
         self.layers = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for width in channels)
-        self.down = nn.ModuleList(
-            Downsample(above, below) for above, below in zip(channels[:-1], channels[1:], strict=True)
-        )
+        self.down = nn.ModuleList(Downsample(above, below) for above, below in itertools.pairwise(channels))
 
     def forward(self, lq: Tensor) -> list[Tensor]:
         """lq (B, 3, H, W) -> one (B, C_i, H / (patch 2^i), W / (patch 2^i)) map a level, finest first."""

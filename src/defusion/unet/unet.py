@@ -63,9 +63,7 @@ class Level(nn.Module):
     def __init__(self, config: UNetConfig, level: int, time_channels: int) -> None:
         super().__init__()
         width = config.channels[level]
-        self.blocks = nn.ModuleList(
-            Block(width, time_channels, config.bridge == "adaln") for _ in range(config.blocks)
-        )
+        self.blocks = nn.ModuleList(Block(width, time_channels, config.bridge == "adaln") for _ in range(config.blocks))
         self.attentions = nn.ModuleList(
             Attention(width) for _ in range(config.blocks) if level in config.attention_levels
         )
@@ -98,7 +96,9 @@ class UNet(nn.Module):
         levels = range(len(widths))
         self.time_channels = 4 * widths[0]
         self.embed_time = nn.Sequential(
-            nn.Linear(widths[0], self.time_channels), nn.SiLU(), nn.Linear(self.time_channels, self.time_channels)
+            nn.Linear(widths[0], self.time_channels),
+            nn.SiLU(),
+            nn.Linear(self.time_channels, self.time_channels),
         )
         self.pool = PooledInstruction(config.token_channels, self.time_channels) if config.pool else None
         pictures = 2 if config.concatenate else 1
@@ -141,7 +141,8 @@ class UNet(nn.Module):
         """
         if y.shape[-2] % self.config.stride or y.shape[-1] % self.config.stride:
             raise ValueError(
-                f"y: expected height and width in multiples of {self.config.stride}, got {tuple(y.shape[-2:])}; pad first"
+                f"y: expected height and width in multiples of {self.config.stride}, got {tuple(y.shape[-2:])}: "
+                "pad the pictures first (`pad_to_multiple`)"
             )
         maps = self.features(lq) if features is None else features
         modulating = maps if self.config.bridge == "adaln" else [None] * len(self.encoder)
@@ -163,4 +164,3 @@ class UNet(nn.Module):
                 x = x + self.skips[level](maps[level])
             x = self.decoder[level](x, time, modulating[level], tokens, text)
         return F.pixel_shuffle(self.head(x), self.config.patch)
-

@@ -1,0 +1,94 @@
+"""What a training step costs: the network, its plain counterpart, and the synthesis beside it."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from rich.table import Table
+
+from defusion.precision import autocast
+from defusion.types import Batch
+from defusion.unet.unet import UNet, UNetConfig
+
+_WARM_UP = 2
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One row of the benchmark."""
+
+    name: str
+    parameters: int
+    seconds: float
+    """Of one step, the median."""
+
+
+def seconds(step: Callable[[], object], repeats: int, device: torch.device) -> float:
+    """The median time of a step, after a warm-up."""
+    times = []
+    for number in range(_WARM_UP + repeats):
+        start = time.perf_counter()
+        step()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        if number >= _WARM_UP:
+            times.append(time.perf_counter() - start)
+    return sorted(times)[len(times) // 2]
+
+
+def training_step(
+    config: UNetConfig, batch: Batch, channels_last: bool, half: bool
+) -> tuple[UNet, Callable[[], object]]:
+    """A network, and one optimiser step of it on the batch: bf16 autocast with `half`, fp32 without."""
+    memory = torch.channels_last if channels_last else torch.contiguous_format
+    network = UNet(config).to(batch.lq.device).to(memory_format=memory)
+    optimizer = torch.optim.AdamW(network.parameters(), fused=True)
+    lq, target = (x.contiguous(memory_format=memory) for x in (batch.lq, batch.target))
+    t = torch.ones(len(lq), device=lq.device)
+    tokens = torch.randn(len(lq), 64, config.token_channels, device=lq.device)
+
+    def step() -> None:
+        with autocast(lq.device) if half else torch.enable_grad():
+            loss = (network(target, t, lq, tokens).float() - lq + target).square().mean()
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return network, step
+
+
+def compare(config: UNetConfig, synthesise: Callable[[], Batch], repeats: int) -> Sequence[Timing]:
+    """Times synthesis, the network, and the network without what makes it fast, on equal batches."""
+    batch = synthesise()
+    device = batch.lq.device
+    plain = replace(config, patch=1)
+    variants = (
+        ("network, bf16, channels-last", config, True, True),
+        ("the same, contiguous", config, False, True),
+        ("the same, fp32", config, True, False),
+        ("plain: no pixel-unshuffle, bf16, contiguous", plain, False, True),
+    )
+    rows = [Timing("synthesis", 0, seconds(synthesise, repeats, device))]
+    for name, own, channels_last, half in variants:
+        network, step = training_step(own, batch, channels_last, half)
+        parameters = sum(parameter.numel() for parameter in network.parameters())
+        rows.append(Timing(name, parameters, seconds(step, repeats, device)))
+    return rows
+
+
+def table(rows: Sequence[Timing], batch_size: int) -> Table:
+    """The timings, as ratios to the network's too."""
+    reference = next(row for row in rows if row.parameters)
+    result = Table(title=f"One training step, batch of {batch_size}", title_justify="left")
+    for column in ("", "parameters", "ms", "samples/s", "to the network"):
+        result.add_column(column, justify="left" if not column else "right")
+    for row in rows:
+        result.add_row(
+            row.name,
+            f"{row.parameters / 1e6:.2f} M" if row.parameters else "",
+            f"{row.seconds * 1e3:.0f}",
+            f"{batch_size / row.seconds:.1f}",
+            f"{row.seconds / reference.seconds:.2f}",
+        )
+    return result

@@ -1,0 +1,54 @@
+"""Every experiment runs: two steps of it, small where size does not matter."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from defusion.tokenizer.network import Tokenizer, TokenizerConfig
+from defusion.training import train
+
+EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
+RUNS = sorted(path.relative_to(EXPERIMENTS).as_posix() for path in EXPERIMENTS.glob("*/*.yaml"))
+LARGE = {"tokenizer/paper.yaml", "diffusion/paper.yaml", "tokenizer/small.yaml"}
+
+
+def settings(run: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((EXPERIMENTS / run).read_text())
+    return loaded
+
+
+def fit(monkeypatch: pytest.MonkeyPatch, run: str, *arguments: str) -> None:
+    monkeypatch.setattr(sys, "argv", sys.argv)
+    train(["fit", "--config", str(EXPERIMENTS / "base.yaml"), "--config", str(EXPERIMENTS / run), *arguments])
+
+
+@pytest.mark.parametrize("run", [pytest.param(run, marks=pytest.mark.slow) if run in LARGE else run for run in RUNS])
+def test_experiment_runs(run: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    arguments = [
+        *("--trainer.fast_dev_run", "true", "--trainer.default_root_dir", str(tmp_path)),
+        *("--trainer.accelerator", "cpu", "--trainer.precision", "32-true"),
+        *("--data.init_args.workers", "0", "--data.init_args.batch_size", "2"),
+        *("--data.init_args.crop_size", "64", "--data.init_args.validation_size", "64"),
+        *("--data.init_args.validation_photos", "1", "--data.init_args.validation_tasks", "[haze]"),
+        *("--data.init_args.synthesis.grounds", "2"),
+    ]
+    if run.startswith("tokenizer"):
+        arguments += ["--model.init_args.perceptual", "null"]
+    else:
+        config = settings(run.replace("diffusion", "tokenizer"))["model"]["init_args"]["config"]
+        Tokenizer(TokenizerConfig(**config)).save(tmp_path / "tokenizer")
+        arguments += ["--model.init_args.tokenizer", str(tmp_path / "tokenizer")]
+    fit(monkeypatch, run, *arguments)
+
+
+@pytest.mark.parametrize("size", ["nano", "small", "paper"])
+def test_sizes_of_the_two_stages_fit(size: str) -> None:
+    tokenizer, diffusion = (settings(f"{stage}/{size}.yaml") for stage in ("tokenizer", "diffusion"))
+    config = TokenizerConfig(**tokenizer["model"]["init_args"]["config"])
+    assert diffusion["model"]["init_args"]["model"]["unet"]["token_channels"] == config.token_channels
+    for stage in (tokenizer, diffusion):
+        assert stage["data"]["init_args"]["synthesis"]["chart"]["size"] == config.ground_size
+    assert diffusion["model"]["init_args"]["tokenizer"] == tokenizer["trainer"]["default_root_dir"] + "/weights"
