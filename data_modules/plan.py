@@ -26,7 +26,7 @@ class SynthesisConfig:
         matched: relative frequency of each instruction mode, see `defusion.types.Mode`.
         type_matched: likewise.
         partial: likewise; a single degradation has no part to show: its instruction is type-matched.
-        null: likewise.
+        clean: likewise, of the null instruction (in a YAML file `null` is not a name).
         mismatched: likewise.
         chart: size and kind of the grounds.
         grounds: how many different grounds are drawn, once, when training starts: drawing them anew for
@@ -38,7 +38,7 @@ class SynthesisConfig:
     matched: float = 0.35
     type_matched: float = 0.35
     partial: float = 0.1
-    null: float = 0.1
+    clean: float = 0.1
     mismatched: float = 0.1
     chart: Chart = field(default_factory=Chart)
     grounds: int = 512
@@ -62,7 +62,7 @@ class SynthesisConfig:
     @property
     def modes(self) -> tuple[float, ...]:
         """The relative frequencies in the order of `Mode`."""
-        return (self.matched, self.type_matched, self.partial, self.null, self.mismatched)
+        return (self.matched, self.type_matched, self.partial, self.clean, self.mismatched)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import torch
 import typer
 import yaml
 from lightning.fabric.utilities import move_data_to_device
@@ -30,6 +29,7 @@ from defusion.precision import default_device
 from defusion.random import generator
 from defusion.restore.restorer import Restorer
 from defusion.samples import degradation_sheet, write_degraded
+from defusion.tokenizer.loss import PerceptualConfig, PerceptualLoss
 from defusion.types import Batch
 from defusion.unet.unet import UNetConfig
 
@@ -117,6 +117,7 @@ def evaluation(
     weights: Weights = WEIGHTS,
     steps: Steps = 1,
     seed: Seed = 0,
+    lpips: Annotated[Path | None, typer.Option(help="Torchvision's AlexNet weights: adds LPIPS.")] = None,
     json: Annotated[Path | None, typer.Option(help="Write the scores here too.")] = None,
 ) -> None:
     """Restore and score the pictures of a task."""
@@ -129,10 +130,11 @@ def evaluation(
         folder = PairedFolder(chosen.require(data), chosen.stand_in)
         count, shown = len(folder), chosen.stand_in
         pairs = (Pair(*map(to_tensor, folder[number])) for number in range(len(folder)))
+    perceptual = None if lpips is None else PerceptualLoss(PerceptualConfig("alex", str(lpips)))
     restorer = Restorer.load(weights)
     instruction = restorer.instruction(shown, seed)
     pairs = track(pairs, f"restoring {chosen.name}", total=count, console=get_console())
-    result, _ = evaluate(chosen.name, pairs, lambda lq: restorer(lq, instruction, steps, seed=seed))
+    result, _ = evaluate(chosen.name, pairs, lambda lq: restorer(lq, instruction, steps, seed=seed), perceptual)
     get_console().print(summary_table({chosen.name: result}, f"{chosen.name}, {steps} steps"), chosen.protocol)
     if json is not None:
         write_json(json, result_as_dict(chosen.name, chosen.protocol, result, weights, steps))
@@ -177,7 +179,6 @@ def _pictures(source: PhotoSource) -> Iterator[Tensor]:
 
 def main() -> None:
     """Runs the command; what the user can mend is one line on stderr and exit code 2."""
-    torch.set_float32_matmul_precision("high")
     try:
         app()
     except (ValueError, OSError) as error:

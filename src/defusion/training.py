@@ -1,5 +1,6 @@
 """Training from the command line: LightningCLI, where constructors are the schema of the YAML files."""
 
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -45,6 +46,7 @@ class TrainingCLI(LightningCLI):
 
 def train(arguments: list[str]) -> None:
     """Runs LightningCLI: `fit --config base.yaml --config run.yaml [--trainer.max_steps 100 ...]`."""
+    os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # of Lightning's use of it
     for message in _KNOWN_WARNINGS:
         warnings.filterwarnings("ignore", message=message)
     sys.argv = ["defusion train", *arguments]

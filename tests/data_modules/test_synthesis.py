@@ -21,7 +21,7 @@ def config(**changes: object) -> SynthesisConfig:
 
 
 def only(mode: str, **changes: object) -> SynthesisConfig:
-    modes = dict.fromkeys(("matched", "type_matched", "partial", "null", "mismatched"), 0.0)
+    modes = dict.fromkeys(("matched", "type_matched", "partial", "clean", "mismatched"), 0.0)
     return config(**(modes | {mode: 1.0} | changes))
 
 
@@ -34,7 +34,7 @@ def fields(batch: Batch) -> tuple[torch.Tensor, ...]:
 
 
 def test_frequencies_follow_the_configuration() -> None:
-    settings = config(composites=(0.5, 0.5), null=0.5, matched=0.5, type_matched=0, partial=0, mismatched=0)
+    settings = config(composites=(0.5, 0.5), clean=0.5, matched=0.5, type_matched=0, partial=0, mismatched=0)
     plans = [draw_plan(settings, generator(0, i)) for i in range(2000)]
     assert Counter(len(plan.present) for plan in plans)[1] / 2000 == pytest.approx(0.5, abs=0.05)
     assert Counter(plan.mode for plan in plans)[Mode.NULL] / 2000 == pytest.approx(0.5, abs=0.05)
@@ -76,12 +76,12 @@ def test_shown_degradations_are_to_be_removed(mode: str) -> None:
     assert ((batch.instruction - batch.ground).abs().amax((1, 2, 3)) > 0).all()
 
 
-@pytest.mark.parametrize("mode", ["null", "mismatched"])
+@pytest.mark.parametrize("mode", ["clean", "mismatched"])
 def test_what_is_not_shown_stays(mode: str) -> None:
     batch = Synthesis(only(mode))(crops(), range(6))
     assert torch.equal(batch.target, batch.lq)
     untouched = (batch.instruction - batch.ground).abs().amax((1, 2, 3)) == 0
-    assert untouched.all() if mode == "null" else not untouched.any()
+    assert untouched.all() if mode == "clean" else not untouched.any()
 
 
 def test_a_partial_target_is_lq_without_the_shown_part() -> None:

@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
 
 from data_modules.plan import SynthesisConfig
 from data_modules.restoration import RestorationDataModule
+from defusion.degradations.library import NAMES
 from defusion.diffusion.model import Defusion, DefusionConfig
 from defusion.diffusion.module import DiffusionModule
 from defusion.grounds.chart import Chart
@@ -26,7 +27,13 @@ def folder(tokenizer: Tokenizer, tmp_path: Path) -> str:
 
 def data(steps: int = 4) -> RestorationDataModule:
     return RestorationDataModule(
-        synthesis=SynthesisConfig(weights={"haze": 3.0}, chart=Chart(32), grounds=4),
+        synthesis=SynthesisConfig(
+            weights={name: float(name == "haze") for name in NAMES},
+            composites=(1.0,),
+            mismatched=0.0,
+            chart=Chart(32),
+            grounds=4,
+        ),
         crop_size=16,
         batch_size=4,
         steps_per_epoch=steps,
@@ -69,6 +76,7 @@ def test_training_removes_haze(folder: str, tmp_path: Path) -> None:
     assert (restored - batch.target).square().mean() < 0.7 * (batch.lq - batch.target).square().mean()
 
 
+@pytest.mark.filterwarnings("ignore:Checkpoint directory")
 def test_training_is_the_same_again_and_resumes_to_the_same(folder: str, tmp_path: Path) -> None:
     """Six steps at once, again, and as three and three: the same weights, EMA and schedule, bit for bit."""
 

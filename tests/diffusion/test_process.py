@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from defusion.diffusion.loss import LOG_FLOOR, objective
+from defusion.diffusion.loss import SMALLEST_ERROR, objective
 from defusion.diffusion.process import Process
 from defusion.diffusion.sampler import ddim_step, sde_step, trajectory
 from defusion.diffusion.schedule import SCHEDULES, Cosine
@@ -91,5 +91,22 @@ def test_objectives_have_their_closed_forms() -> None:
     prediction, target = torch.zeros(2, 3, 4, 4), torch.ones(2, 3, 4, 4)
     target[1] *= 3
     assert objective(prediction, target, "mse").tolist() == [1, 9]
-    expected = (torch.tensor([1.0, 9.0]) + LOG_FLOOR).log()
-    assert torch.allclose(objective(prediction, target, "log_mse"), expected)
+    expected = torch.tensor([1 + SMALLEST_ERROR**2, 9 + SMALLEST_ERROR**2]).sqrt()
+    assert torch.allclose(objective(prediction, target, "rmse"), expected)
+
+
+def test_rmse_pulls_every_sample_equally() -> None:
+    """Its gradient has one size for a large error and for one ten times smaller; that of MSE has not."""
+    target = torch.stack([torch.full((3, 4, 4), 1.0), torch.full((3, 4, 4), 0.1)])
+    for kind, ratio in (("rmse", 1.0), ("mse", 10.0)):
+        prediction = torch.zeros(2, 3, 4, 4, requires_grad=True)
+        objective(prediction, target, kind).sum().backward()  # type: ignore[arg-type]
+        large, small = prediction.grad.flatten(1).norm(dim=1)  # type: ignore[union-attr]
+        assert (large / small).item() == pytest.approx(ratio, rel=0.03)
+
+
+def test_the_network_never_sees_noise_without_signal() -> None:
+    y = torch.randn(2, 3, 4, 4)
+    assert Process().network_input(y, torch.ones(2)).abs().max() == 0
+    assert torch.equal(Process().network_input(y, torch.zeros(2)), y)
+    assert torch.equal(Process(prediction="eps").network_input(y, torch.ones(2)), y)

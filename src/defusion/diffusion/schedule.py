@@ -20,7 +20,7 @@ class Schedule(ABC):
 
 
 class Cosine(Schedule):
-    """Variance preserving, zero terminal SNR: alpha = cos(pi t / 2), sigma = sin(pi t / 2) (after Nichol & Dhariwal)."""
+    """Variance preserving, zero terminal SNR: alpha = cos(pi t / 2), sigma = sin(pi t / 2) (Nichol & Dhariwal)."""
 
     def alpha(self, t: Tensor) -> Tensor:
         """Exactly 0 at t = 1."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from defusion.evaluation.metrics import Perceptual, TaskMetrics, TaskResult
 from defusion.evaluation.report import image_grid, summary_table
+from defusion.tokenizer.loss import PerceptualConfig, PerceptualLoss
 from defusion.types import Batch, Mode
 
 _RESTORING = (Mode.MATCHED, Mode.TYPE_MATCHED)
@@ -26,14 +27,17 @@ class TaskMetricsCallback(Callback):
     trajectories of the first batch. The last results are printed as a table when training ends.
 
     Args:
-        perceptual: the LPIPS distance, logged as `val/<task>/lpips`; left out when not given.
+        perceptual: the LPIPS distance, logged as `val/<task>/lpips`: its backbone, for example
+            {network: alex, weights: FILE} in a YAML file, or a distance of your own; null for none.
         num_images: pictures drawn of each task; 0 for none.
     """
 
-    def __init__(self, perceptual: Perceptual | None = None, num_images: int = 4) -> None:
+    def __init__(self, perceptual: PerceptualConfig | Perceptual | None = None, num_images: int = 4) -> None:
         if num_images < 0:
             raise ValueError(f"num_images: expected 0 or more, got {num_images}")
-        self.metrics = TaskMetrics(perceptual)
+        self.metrics = TaskMetrics(
+            PerceptualLoss(perceptual) if isinstance(perceptual, PerceptualConfig) else perceptual
+        )
         self.num_images = num_images
         self.results: dict[str, TaskResult] = {}
         """Of the last whole validation."""

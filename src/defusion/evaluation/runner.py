@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from torch import Tensor
 
 from defusion.degradations.standard import degrade
-from defusion.evaluation.metrics import TaskMetrics, TaskResult
+from defusion.evaluation.metrics import Perceptual, TaskMetrics, TaskResult
 from defusion.evaluation.tasks import SEED
 from defusion.types import Image
 
@@ -30,18 +30,21 @@ def synthetic_pairs(pictures: Iterable[Tensor], task: str) -> Iterator[Pair]:
         yield Pair(lq.mul(255).round().div(255), hq)
 
 
-def evaluate(task: str, pairs: Iterable[Pair], restore: Restore) -> tuple[TaskResult, Sequence[Tensor]]:
+def evaluate(
+    task: str, pairs: Iterable[Pair], restore: Restore, perceptual: Perceptual | None = None
+) -> tuple[TaskResult, Sequence[Tensor]]:
     """Restores and scores each pair by itself, rounded to 8 bits as it would be saved.
 
     Args:
         task: its name.
         pairs: pictures of any sizes.
         restore: (1, 3, H, W) -> the same.
+        perceptual: the LPIPS distance; left out when not given.
 
     Returns:
         The scores, and the restored pictures (3, H, W).
     """
-    metrics = TaskMetrics(eight_bit=True)
+    metrics = TaskMetrics(perceptual, eight_bit=True)
     restorations = []
     for pair in pairs:
         restored = restore(pair.lq[None])
