@@ -237,7 +237,7 @@ def _bytes_of(value: Any, label: str) -> bytes:
     """The bytes of a picture's file, as `datasets` keeps it: in place, or by its path or address."""
     if isinstance(value, dict):
         if not value.get("bytes") and value.get("path"):
-            import fsspec  # type: ignore[import-untyped]
+            import fsspec
 
             try:
                 with fsspec.open(value["path"], "rb") as file:

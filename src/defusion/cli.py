@@ -21,7 +21,7 @@ from defusion.benchmark import compare, table
 from defusion.degradations.library import NAMES
 from defusion.evaluation.demonstration import demonstrate
 from defusion.evaluation.report import summary_table, write_json
-from defusion.evaluation.runner import Pair, evaluate, result_as_dict, synthetic_pairs
+from defusion.evaluation.runner import Pair, result_as_dict, score, synthetic_pairs
 from defusion.evaluation.tasks import SyntheticTask, find_task
 from defusion.grounds.chart import Chart, sheet
 from defusion.imageio import find_images, read_image, to_tensor, write_png
@@ -133,8 +133,9 @@ def evaluation(
     perceptual = None if lpips is None else PerceptualLoss(PerceptualConfig("alex", str(lpips)))
     restorer = Restorer.load(weights)
     instruction = restorer.instruction(shown, seed)
-    pairs = track(pairs, f"restoring {chosen.name}", total=count, console=get_console())
-    result, _ = evaluate(chosen.name, pairs, lambda lq: restorer(lq, instruction, steps, seed=seed), perceptual)
+    shown_pairs = track(pairs, f"restoring {chosen.name}", total=count, console=get_console())
+    restorations = ((pair, restorer(pair.lq[None], instruction, steps, seed=seed)[0]) for pair in shown_pairs)
+    result = score(chosen.name, restorations, perceptual)
     get_console().print(summary_table({chosen.name: result}, f"{chosen.name}, {steps} steps"), chosen.protocol)
     if json is not None:
         write_json(json, result_as_dict(chosen.name, chosen.protocol, result, weights, steps))

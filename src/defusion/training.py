@@ -38,7 +38,8 @@ class TrainingCLI(LightningCLI):
 
     def after_fit(self) -> None:
         """Writes the weights for inference, EMA where it is on."""
-        if self.trainer.is_global_zero and not self.trainer.fast_dev_run and not self.trainer.interrupted:
+        dry = self._get(self.config, "trainer")["fast_dev_run"]
+        if self.trainer.is_global_zero and not dry and not self.trainer.interrupted:
             folder = Path(self.trainer.default_root_dir) / "weights"
             self.model.save_weights(folder)
             print(f"weights: {folder}")

@@ -1,6 +1,7 @@
 """The U-Net: zero initialisation, what reaches the output, sizes, ablation arguments."""
 
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 import torch
@@ -42,7 +43,7 @@ def test_channel_norm_does_not_depend_on_the_rest_of_the_picture() -> None:
 
 
 @pytest.mark.parametrize("bridge", ["adaln", "decoder", "none"])
-def test_lq_time_and_tokens_reach_the_output(bridge: str) -> None:
+def test_lq_time_and_tokens_reach_the_output(bridge: Literal["adaln", "decoder", "none"]) -> None:
     net = awake(replace(CONFIG, bridge=bridge))
     y, lq, t = pictures(), pictures().flip(3), torch.full((2,), 0.5)
     tokens = torch.randn(2, 4, 16)
@@ -67,8 +68,9 @@ def test_null_tokens_add_exactly_nothing() -> None:
 
 def test_the_adapter_adds_text_and_instruction_beside_each_other() -> None:
     adapter = VisualInstructionAdapter(16, 16, text_channels=8)
-    torch.nn.init.normal_(adapter.visual.out.weight)
-    torch.nn.init.normal_(adapter.text.out.weight)  # type: ignore[union-attr]
+    assert adapter.text is not None
+    for attention in (adapter.visual, adapter.text):
+        torch.nn.init.normal_(attention.get_parameter("out.weight"))
     x, tokens, text = torch.randn(1, 16, 4, 4), torch.randn(1, 3, 16), torch.randn(1, 5, 8)
     both = adapter(x, tokens, text) - x
     assert torch.allclose(both, adapter(x, tokens, None) - x + adapter(x, None, text) - x, atol=1e-5)
@@ -76,7 +78,7 @@ def test_the_adapter_adds_text_and_instruction_beside_each_other() -> None:
 
 def test_attention_matches_its_formula() -> None:
     attention = Attention(16, 8, head_channels=16)
-    torch.nn.init.normal_(attention.out.weight)
+    torch.nn.init.normal_(attention.get_parameter("out.weight"))
     x, context = torch.randn(1, 16, 2, 2), torch.randn(1, 3, 8)
     rows = channel_norm(x).flatten(2).transpose(1, 2)
     scores = attention.query(rows) @ attention.key(context).transpose(1, 2) / 4

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -159,7 +159,9 @@ class Defusion(nn.Module):
         state, config = load_weights(folder, name="defusion")
         tokenizer = Tokenizer.load(folder / "tokenizer")
         check_fingerprint(tokenizer, config.pop("tokenizer_fingerprint"), str(folder))
-        unet = {key: tuple(value) if isinstance(value, list) else value for key, value in config.pop("unet").items()}
+        unet: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in config.pop("unet").items()
+        }
         process = Process(**config.pop("process"))
         model = cls(DefusionConfig(unet=UNetConfig(**unet), process=process, **config), tokenizer)
         model.load_state_dict(model.tokenizer_state() | state)

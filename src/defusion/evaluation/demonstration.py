@@ -12,7 +12,7 @@ from torch import Tensor
 from defusion.degradations.library import NAMES
 from defusion.evaluation.metrics import TaskResult
 from defusion.evaluation.report import results_as_dict, summary_table, write_json
-from defusion.evaluation.runner import Pair, evaluate, synthetic_pairs
+from defusion.evaluation.runner import Pair, score, synthetic_pairs
 from defusion.files import replacing
 from defusion.instruction import NULL
 from defusion.restore.restorer import Restorer
@@ -39,17 +39,17 @@ def demonstrate(restorer: Restorer, pictures: Sequence[Tensor], out: Path, seed:
     restored: dict[tuple[int, str], Sequence[Tensor]] = {}
     for steps, task in track(work, "restoring", console=get_console()):
         shown = restorer.instruction(task, seed)
-        results[steps][task], restored[steps, task] = evaluate(
-            task, pairs[task], lambda lq, shown=shown, steps=steps: restorer(lq, shown, steps, seed=seed)
-        )
+        restored[steps, task] = [restorer(pair.lq[None], shown, steps, seed=seed)[0] for pair in pairs[task]]
+        results[steps][task] = score(task, zip(pairs[task], restored[steps, task], strict=True))
     best = max(STEPS, key=lambda steps: mean_gain(results[steps]))
     null = null_change(restorer, pairs, {task: restored[best, task] for task in NAMES}, best, seed)
     console = get_console()
     console.print(summary_table(results[best], f"Held-out photographs, {best} step(s)"))
     for steps in STEPS:
         console.print(f"mean gain in {steps} step(s): {mean_gain(results[steps]):+.2f} dB")
-    console.print(f"null instruction: {null:.1%} of the change (RMS) with the right one")
-    summary = {"steps": best, "null_change": null}
+    mean_null = sum(null.values()) / len(null)
+    console.print(f"null instruction: {mean_null:.1%} of the change (RMS) with the right one, mean over tasks")
+    summary = {"steps": best, "mean_null_change": mean_null, "null_change": null}
     gains = {"mean_gain": {str(steps): mean_gain(results[steps]) for steps in STEPS}}
     write_json(out / "results.json", results_as_dict(results[best]) | summary | gains)
     with replacing(out / "gallery.png") as partial:
@@ -68,14 +68,14 @@ def null_change(
     restored: dict[str, Sequence[Tensor]],
     steps: int,
     seed: int,
-) -> float:
-    """Mean over tasks of RMS(null restoration - lq) / RMS(restoration - lq): 0 is perfect obedience."""
+) -> dict[str, float]:
+    """For each task RMS(null restoration - lq) / RMS(restoration - lq): 0 is perfect obedience."""
     shown = restorer.instruction(NULL, seed)
-    ratios = []
+    ratios = {}
     for task, own in track(pairs.items(), "null instruction", console=get_console()):
         untouched = [restorer(pair.lq[None], shown, steps, seed=seed)[0] for pair in own]
-        ratios.append(_rms(untouched, own) / _rms(restored[task], own))
-    return sum(ratios) / len(ratios)
+        ratios[task] = _rms(untouched, own) / _rms(restored[task], own)
+    return ratios
 
 
 def _rms(restorations: Sequence[Tensor], pairs: Sequence[Pair]) -> float:

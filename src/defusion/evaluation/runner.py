@@ -1,18 +1,15 @@
-"""Evaluation: restores every picture of a task and scores it."""
+"""Evaluation: the pictures of a task, and the scores of their restorations."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from torch import Tensor
 
 from defusion.degradations.standard import degrade
 from defusion.evaluation.metrics import Perceptual, TaskMetrics, TaskResult
 from defusion.evaluation.tasks import SEED
-from defusion.types import Image
-
-Restore: TypeAlias = Callable[[Image], Image]
 
 
 @dataclass(frozen=True)
@@ -30,29 +27,23 @@ def synthetic_pairs(pictures: Iterable[Tensor], task: str) -> Iterator[Pair]:
         yield Pair(lq.mul(255).round().div(255), hq)
 
 
-def evaluate(
-    task: str, pairs: Iterable[Pair], restore: Restore, perceptual: Perceptual | None = None
-) -> tuple[TaskResult, Sequence[Tensor]]:
-    """Restores and scores each pair by itself, rounded to 8 bits as it would be saved.
+def score(task: str, restorations: Iterable[tuple[Pair, Tensor]], perceptual: Perceptual | None = None) -> TaskResult:
+    """Scores each picture by itself, rounded to 8 bits as it would be saved.
 
     Args:
         task: its name.
-        pairs: pictures of any sizes.
-        restore: (1, 3, H, W) -> the same.
+        restorations: pairs of any sizes, each with its restoration (3, H, W); drawn one by one.
         perceptual: the LPIPS distance; left out when not given.
 
-    Returns:
-        The scores, and the restored pictures (3, H, W).
+    Raises:
+        ValueError: without any picture.
     """
     metrics = TaskMetrics(perceptual, eight_bit=True)
-    restorations = []
-    for pair in pairs:
-        restored = restore(pair.lq[None])
-        metrics.update(pair.lq[None], restored, pair.hq[None], [task])
-        restorations.append(restored[0])
-    if not restorations:
+    for pair, restored in restorations:
+        metrics.update(pair.lq[None], restored[None], pair.hq[None], [task])
+    if not metrics.compute():
         raise ValueError(f"task {task}: expected at least one picture to restore, got none")
-    return metrics.compute()[task], restorations
+    return metrics.compute()[task]
 
 
 def result_as_dict(task: str, protocol: str, result: TaskResult, weights: Path, steps: int) -> dict[str, Any]:
