@@ -103,10 +103,10 @@ class DiffusionModule(LightningModule):
         return list(self.model.restorations(lq, tokens, draw, steps))
 
     def configure_optimizers(self) -> Any:
-        """AdamW (0.9, 0.999) with linear warm-up and cosine decay over the whole run."""
+        """AdamW (0.9, 0.99) with linear warm-up and cosine decay over the whole run."""
         trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         optimizer = torch.optim.AdamW(
-            trained, lr=self.learning_rate, betas=(0.9, 0.999), weight_decay=self.weight_decay, fused=True
+            trained, lr=self.learning_rate, betas=(0.9, 0.99), weight_decay=self.weight_decay, fused=True
         )
         total = int(self.trainer.estimated_stepping_batches)
         final = self.final_learning_rate / self.learning_rate

@@ -1,0 +1,27 @@
+"""The benchmark: what it times, at which parameters."""
+
+import torch
+
+from defusion.benchmark import compare, seconds, table
+from defusion.types import Batch, Mode
+from defusion.unet.unet import UNetConfig
+
+
+def batch() -> Batch:
+    x, chart = torch.rand(2, 3, 16, 16), torch.rand(2, 3, 8, 8)
+    return Batch(x, x, x, chart, chart, ("rain", "rain"), ("rain", "rain"), (Mode.MATCHED, Mode.MATCHED))
+
+
+def test_seconds_are_the_median_after_the_warm_up() -> None:
+    calls: list[int] = []
+    assert seconds(lambda: calls.append(1), 3, torch.device("cpu")) < 0.01
+    assert len(calls) > 3
+
+
+def test_the_table_compares_equal_networks() -> None:
+    rows = compare(UNetConfig(channels=(8, 16), blocks=1, token_channels=8, adapter_levels=(1,)), batch, 1)
+    assert rows[0].name == "synthesis"
+    networks = [row for row in rows if row.parameters]
+    assert max(row.parameters for row in networks) < 1.1 * min(row.parameters for row in networks)
+    assert all(row.seconds > 0 for row in networks)
+    assert table(rows, 2).row_count == len(rows)

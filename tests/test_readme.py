@@ -1,0 +1,91 @@
+"""Every command of the README, run: trainings for one small step, the rest on small pictures with small weights."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image as Picture
+
+from defusion import cli
+from defusion.diffusion.model import Defusion
+from defusion.imageio import read_image
+from defusion.tokenizer.network import Tokenizer, TokenizerConfig
+
+ROOT = Path(__file__).resolve().parents[1]
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+LINES = [line.partition("  #")[0].strip() for kind, block in BLOCKS if kind == "sh" for line in block.splitlines()]
+PYTHON = [block for kind, block in BLOCKS if kind == "python"]
+ELSEWHERE = {"make demo", "make test", "make lint", "make test-all", "make tensorboard", "make bench"}
+"""Minutes long, or they never end: what they expand to is tested in test_project.py, what they do in its own tests."""
+
+ONE_SMALL_STEP = [
+    *("--trainer.fast_dev_run", "true", "--trainer.accelerator", "cpu", "--trainer.precision", "32-true"),
+    *("--data.init_args.workers", "0", "--data.init_args.batch_size", "2", "--data.init_args.crop_size", "64"),
+    *("--data.init_args.validation_size", "64", "--data.init_args.validation_photos", "1"),
+    *("--data.init_args.validation_tasks", "[haze]", "--data.init_args.synthesis.grounds", "2"),
+]
+
+
+@pytest.fixture
+def home(tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with all that the README's commands name."""
+    draw = np.random.default_rng(0)
+    names = ["photo.jpg", "rain.jpg", "GoPro/input/a.png", "GoPro/target/a.png"]
+    names += [f"{folder}/{name}.png" for folder in ("photos", "holiday") for name in "abc"]
+    names += [f"Rain100L/{side}/a.png" for side in ("input", "target")]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Picture.fromarray(draw.integers(0, 256, (72, 80, 3), dtype=np.uint8)).save(tmp_path / name)
+    (tmp_path / "experiments").symlink_to(ROOT / "experiments")
+    for size in ("nano", "small"):
+        settings = yaml.safe_load((ROOT / f"experiments/tokenizer/{size}.yaml").read_text())
+        config = TokenizerConfig(**settings["model"]["init_args"]["config"])
+        Tokenizer(config).save(tmp_path / f"runs/tokenizer/{size}/weights")
+    Defusion.load(weights).save(tmp_path / "runs/diffusion/nano/weights")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def commands(line: str) -> list[list[str]]:
+    """The `defusion` commands that a line of the README runs."""
+    if line.startswith("make"):
+        expanded = subprocess.run(
+            ["make", "--no-print-directory", "-C", str(ROOT), "-n", *shlex.split(line)[1:]],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.splitlines()
+    else:
+        expanded = [line]
+    return [shlex.split(own)[1:] for own in expanded if own.startswith(".venv/bin/defusion")]
+
+
+def test_the_readme_has_commands() -> None:
+    assert len(LINES) > 12
+    assert len(PYTHON) == 1
+
+
+@pytest.mark.parametrize("line", [line for line in LINES if line and line not in ELSEWHERE])
+@pytest.mark.filterwarnings("ignore:.*no last checkpoint available")  # a single small step leaves none
+def test_a_command_runs(line: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = commands(line)
+    assert run, f"{line}: runs no defusion command"
+    for command in run:
+        if command[0] == "train":
+            command += ONE_SMALL_STEP
+            if "experiments/tokenizer/small.yaml" in command:
+                command += ["--model.init_args.perceptual", "null"]  # its network is a download
+        monkeypatch.setattr(sys, "argv", ["defusion", *command])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        assert stopped.value.code == 0
+
+
+def test_the_python_example_runs(home: Path) -> None:
+    exec(PYTHON[0], {})
+    assert read_image(home / "restored.png").shape == read_image(home / "rain.jpg").shape
