@@ -1,7 +1,7 @@
 """Random geometry on the workers: crops and flips of uint8 pictures, pairs kept aligned."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -135,15 +135,17 @@ class StepSampler(DistributedSampler[int]):
 
     Args:
         length: samples in an epoch, over all processes; what does not divide among them is dropped.
+        done: how many of a process's samples a resumed epoch has had already: they are skipped.
     """
 
-    def __init__(self, length: int) -> None:
+    def __init__(self, length: int, done: Callable[[], int] = lambda: 0) -> None:
         distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
         self.rank = torch.distributed.get_rank() if distributed else 0
         self.num_replicas = torch.distributed.get_world_size() if distributed else 1
         if length < self.num_replicas:
             raise ValueError(f"length: expected at least one for each of {self.num_replicas}, got {length}")
         self.length = length
+        self.done = done
         self.epoch = 0
 
     def __len__(self) -> int:
@@ -151,4 +153,5 @@ class StepSampler(DistributedSampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         first = self.epoch * self.length
-        return iter(range(first + self.rank, first + len(self) * self.num_replicas, self.num_replicas))
+        indices = range(first + self.rank, first + len(self) * self.num_replicas, self.num_replicas)
+        return iter(indices[self.done() :])

@@ -57,7 +57,6 @@ class RestorationDataModule(LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.save_hyperparameters(ignore=["synthesis"])
         self.data = data
         self.pairs = pairs or {}
         self.pairs_share = pairs_share
@@ -93,7 +92,7 @@ class RestorationDataModule(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[dict[str, Any]]:
         """uint8 crops; the sampler numbers the samples on and on from epoch to epoch."""
-        return self._loader(self.training, StepSampler(len(self.training)))
+        return self._loader(self.training, StepSampler(len(self.training), self._done))
 
     def val_dataloader(self) -> DataLoader[dict[str, Any]]:
         """uint8 crops of held-out photographs, each under every validation task."""
@@ -107,6 +106,10 @@ class RestorationDataModule(LightningDataModule):
             return validation_batch(hq, index, task, self.synthesis.config.chart, self.seed)
         hq = replace_by_scenes(hq, index, task, self.procedural_share, self.seed)
         return self.synthesis(hq, index, task, batch["lq"].float() / 255 if any(task) else None)
+
+    def _done(self) -> int:
+        """Samples of the present epoch that the checkpoint had seen, from which a training goes on."""
+        return self.trainer.fit_loop.epoch_loop.batch_progress.current.ready * self.batch_size if self.trainer else 0
 
     def _loader(self, dataset: Any, sampler: StepSampler | None) -> DataLoader[dict[str, Any]]:
         return DataLoader(

@@ -38,11 +38,13 @@ def seconds(step: Callable[[], object], repeats: int, device: torch.device) -> f
 
 
 def training_step(
-    config: UNetConfig, batch: Batch, channels_last: bool, half: bool
+    config: UNetConfig, batch: Batch, channels_last: bool = True, half: bool = True, compiled: bool = False
 ) -> tuple[UNet, Callable[[], object]]:
     """A network, and one optimiser step of it on the batch: bf16 autocast with `half`, fp32 without."""
     memory = torch.channels_last if channels_last else torch.contiguous_format
     network = UNet(config).to(batch.lq.device).to(memory_format=memory)
+    if compiled:
+        network.compile()
     optimizer = torch.optim.AdamW(network.parameters(), fused=True)
     lq, target = (x.contiguous(memory_format=memory) for x in (batch.lq, batch.target))
     t = torch.ones(len(lq), device=lq.device)
@@ -58,20 +60,31 @@ def training_step(
     return network, step
 
 
-def compare(config: UNetConfig, synthesise: Callable[[], Batch], repeats: int) -> Sequence[Timing]:
-    """Times synthesis, the network, and the network without what makes it fast, on equal batches."""
+def compare(
+    config: UNetConfig, synthesise: Callable[[], Batch], repeats: int, compiled: bool = False
+) -> Sequence[Timing]:
+    """Times synthesis, the network, and the network without what makes it fast, on equal batches.
+
+    Args:
+        config: the network.
+        synthesise: makes a batch.
+        repeats: steps timed.
+        compiled: also time the network under torch.compile, which takes minutes to compile on a CPU.
+    """
     batch = synthesise()
     device = batch.lq.device
     plain = replace(config, patch=1)
-    variants = (
-        ("network, bf16, channels-last", config, True, True),
-        ("the same, contiguous", config, False, True),
-        ("the same, fp32", config, True, False),
-        ("plain: no pixel-unshuffle, bf16, contiguous", plain, False, True),
-    )
+    variants: list[tuple[str, UNetConfig, dict[str, bool]]] = [
+        ("network, bf16, channels-last", config, {}),
+        ("the same, contiguous", config, {"channels_last": False}),
+        ("the same, fp32", config, {"half": False}),
+        ("plain: no pixel-unshuffle, bf16, contiguous", plain, {"channels_last": False}),
+    ]
+    if compiled:
+        variants.append(("the same, torch.compile", config, {"compiled": True}))
     rows = [Timing("synthesis", 0, seconds(synthesise, repeats, device))]
-    for name, own, channels_last, half in variants:
-        network, step = training_step(own, batch, channels_last, half)
+    for name, own, options in variants:
+        network, step = training_step(own, batch, **options)
         parameters = sum(parameter.numel() for parameter in network.parameters())
         rows.append(Timing(name, parameters, seconds(step, repeats, device)))
     return rows

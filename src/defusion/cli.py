@@ -153,6 +153,7 @@ def bench(
         "experiments/diffusion/small.yaml"
     ),
     repeats: Annotated[int, typer.Option(min=1, help="Steps timed; the median counts.")] = 5,
+    compiled: Annotated[bool, typer.Option("--compile", help="Time torch.compile too: minutes on a CPU.")] = False,
 ) -> None:
     """Time a training step: the network, its plain counterpart, and the synthesis beside it."""
     settings = yaml.safe_load(config.read_text())
@@ -171,7 +172,7 @@ def bench(
     def synthesise() -> Batch:
         return module.on_after_batch_transfer(move_data_to_device(next(batches), device), 0)
 
-    get_console().print(table(compare(unet, synthesise, repeats), data["batch_size"]))
+    get_console().print(table(compare(unet, synthesise, repeats, compiled), data["batch_size"]))
 
 
 def _pictures(source: PhotoSource) -> Iterator[Tensor]:

@@ -1,4 +1,3 @@
-import json
 import os
 import warnings
 from collections.abc import Iterator
@@ -165,18 +164,6 @@ def test_a_share_of_the_instructions_is_replaced_by_the_clean_ground(probability
     shown = (ground == batch.instruction).flatten(1).all(1)
     assert (clean ^ shown).all()
     assert clean.float().mean() == pytest.approx(share, abs=0.03)
-
-
-def test_checkpoint_builds_the_module_again(tmp_path: Path) -> None:
-    module = make_module(discriminator=DiscriminatorConfig(channels=8, layers=1, start_step=2))
-    trainer = make_trainer(tmp_path, 3)
-    trainer.fit(module, GroundData())
-    trainer.save_checkpoint(tmp_path / "last.ckpt")
-    json.dumps(dict(module.hparams))
-    loaded = TokenizerModule.load_from_checkpoint(tmp_path / "last.ckpt", weights_only=True)
-    assert loaded.tokenizer.config == TINY
-    assert loaded.discriminator_config == module.discriminator_config
-    assert loaded.tokenizer.fingerprint() == module.tokenizer.fingerprint()
 
 
 @pytest.mark.skipif(not ALEXNET.is_file(), reason=f"no AlexNet weights at {ALEXNET}")

@@ -56,7 +56,6 @@ class DiffusionModule(LightningModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.save_hyperparameters(ignore=["model"])
         self.model = Defusion(model, Tokenizer.load(tokenizer))
         if channels_last:
             self.model.unet.to(memory_format=torch.channels_last)

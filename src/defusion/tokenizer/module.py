@@ -1,9 +1,8 @@
 """Training of the degradation tokenizer, as a LightningModule."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from lightning import LightningModule
@@ -37,8 +36,6 @@ _PERCEPTUAL = "perceptual."
 """Prefix of the frozen LPIPS weights, which stay out of checkpoints."""
 
 _PICTURE = "val/ground_instruction_reconstruction_codes"
-
-Config = TypeVar("Config")
 
 
 @dataclass(frozen=True)
@@ -91,28 +88,12 @@ class TokenizerModule(LightningModule):
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
-        config = _revive(TokenizerConfig, config)
-        perceptual = perceptual and _revive(PerceptualConfig, perceptual)
-        discriminator = discriminator and _revive(DiscriminatorConfig, discriminator)
         self.contrast_weight = contrast_weight
         self.learning_rate = learning_rate
         self.warmup_steps = warmup_steps
         self.gradient_clip = gradient_clip
         self.clean_probability = clean_probability
         self.seed = seed
-        self.save_hyperparameters(
-            {
-                "config": asdict(config),
-                "perceptual": perceptual and asdict(perceptual),
-                "discriminator": discriminator and asdict(discriminator),
-                "contrast_weight": contrast_weight,
-                "learning_rate": learning_rate,
-                "warmup_steps": warmup_steps,
-                "gradient_clip": gradient_clip,
-                "clean_probability": clean_probability,
-                "seed": seed,
-            }
-        )
         self.tokenizer = Tokenizer(config, seed=seed).to(memory_format=torch.channels_last)
         self.perceptual_config, self.discriminator_config = perceptual, discriminator
         self.perceptual = PerceptualLoss(perceptual) if perceptual else None
@@ -232,11 +213,6 @@ class TokenizerModule(LightningModule):
         """Puts the LPIPS weights back that `__init__` read."""
         frozen = {k: v for k, v in self.state_dict().items() if k.startswith(_PERCEPTUAL)}
         checkpoint["state_dict"] = checkpoint["state_dict"] | frozen
-
-
-def _revive(kind: type[Config], value: Config | Mapping[str, Any]) -> Config:
-    """A configuration given as such, or as the dictionary that a checkpoint holds."""
-    return kind(**value) if isinstance(value, Mapping) else value
 
 
 def _listed(value: Any) -> list[Any]:
