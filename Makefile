@@ -67,5 +67,5 @@ bench: setup  ## time a training step: network and synthesis
 	$(DEFUSION) bench $(ARGS)
 
 clean:  ## remove .venv, caches, runs/ and demo/
-	rm -rf $(VENV) build runs demo restored src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) build runs demo src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

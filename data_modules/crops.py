@@ -128,14 +128,14 @@ def _order(count: int, seed: int, run: int) -> list[int]:
 
 
 class StepSampler(DistributedSampler[int]):
-    """Indices `epoch * length + i` for i = 0 ... length - 1: an endless sequence, an epoch at a time.
+    """The next `length` indices of the endless sequence 0, 1, 2, ...
 
-    Lightning calls `set_epoch`. Under torch.distributed each process takes every num_replicas-th index;
-    being a DistributedSampler already, it is not wrapped in another.
+    Under torch.distributed each process takes every num_replicas-th index; being a DistributedSampler
+    already, Lightning does not wrap it in another.
 
     Args:
         length: samples in an epoch, over all processes; what does not divide among them is dropped.
-        done: how many of a process's samples a resumed epoch has had already: they are skipped.
+        done: how many samples each process has had since training began, over resumptions.
     """
 
     def __init__(self, length: int, done: Callable[[], int] = lambda: 0) -> None:
@@ -146,12 +146,10 @@ class StepSampler(DistributedSampler[int]):
             raise ValueError(f"length: expected at least one for each of {self.num_replicas}, got {length}")
         self.length = length
         self.done = done
-        self.epoch = 0
 
     def __len__(self) -> int:
         return self.length // self.num_replicas
 
     def __iter__(self) -> Iterator[int]:
-        first = self.epoch * self.length
-        indices = range(first + self.rank, first + len(self) * self.num_replicas, self.num_replicas)
-        return iter(indices[self.done() :])
+        first = self.done() * self.num_replicas
+        return iter(range(first + self.rank, first + len(self) * self.num_replicas, self.num_replicas))

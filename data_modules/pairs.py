@@ -1,6 +1,7 @@
 """Real pairs of degraded and clean pictures, beside the synthetic ones."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,24 @@ from torch.utils.data import Dataset
 from data_modules.crops import CropDataset, RandomGeometry
 from data_modules.decoding import PictureStore
 from data_modules.photos import some_of
+from defusion.degradations.library import parse
 from defusion.imageio import ImageError, Picture, find_images, image_size, read_image
 from defusion.random import generator
+
+
+@dataclass(frozen=True)
+class PairSource:
+    """Real pairs to train on.
+
+    Attributes:
+        folder: holds `input/` and `target/`.
+        task: the degradations of the inputs by name, "rain+noise".
+        weight: how often a sample comes from here, relative to the synthetic samples' 1.
+    """
+
+    folder: str
+    task: str
+    weight: float = 1.0
 
 
 class PairedFolder:
@@ -25,14 +42,14 @@ class PairedFolder:
         names: of the pairs, sorted: paths below `input` without suffix.
 
     Raises:
-        ValueError: `input` or `target` is missing or empty, or pictures in them have no partner, are
+        ValueError: the task is unknown, `input` or `target` is missing or empty, or pictures in them have no
+            partner, are
             unreadable, or differ in size from their partner; names all kinds of faults at once.
     """
 
     def __init__(self, folder: str | Path, task: str) -> None:
         self.folder, self.task = Path(folder), task
-        if not task or not all(task.split("+")):
-            raise ValueError(f'task: expected names joined by "+", as in "rain+noise", got {task!r}')
+        parse(task)
         faults: dict[str, list[str]] = {}
         inputs = self._by_stem("input", faults)
         targets = self._by_stem("target", faults)
@@ -82,6 +99,10 @@ class PairedFolder:
             faults.setdefault("of another size than the target", []).append(sizes)
 
 
+_CHOICE = 0x9A12
+"""The random stream of which source and which pair, apart from those of the synthesis."""
+
+
 class MixedDataset(Dataset[dict[str, Any]]):
     """Clean crops and crops of real pairs, in given shares; each item is fixed by (seed, index).
 
@@ -111,7 +132,7 @@ class MixedDataset(Dataset[dict[str, Any]]):
         return len(self.clean)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        chance = generator(self.clean.seed, index, 2)
+        chance = generator(self.clean.seed, index, _CHOICE)
         source = int(torch.multinomial(self._shares, 1, generator=chance))
         if source == 0:
             return self.clean[index]

@@ -7,7 +7,7 @@ from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
 from data_modules.crops import CropDataset, StepSampler
-from data_modules.pairs import MixedDataset, PairedFolder
+from data_modules.pairs import MixedDataset, PairedFolder, PairSource
 from data_modules.photos import open_photos
 from data_modules.plan import SynthesisConfig
 from data_modules.scenes import replace_by_scenes
@@ -26,15 +26,14 @@ class RestorationDataModule(LightningDataModule):
     Args:
         data: a folder of pictures, a picture data set of `datasets` (hub id, parquet, saved folder,
             "stream:NAME"), or None for the embedded photographs.
-        pairs: folders with `input/` and `target/`, by the name of what degrades them: {"rain": "Rain100L"}.
-        pairs_share: share of training samples that come from the pairs.
+        pairs: real pairs, mixed in by their weights; the synthetic samples have weight 1.
         procedural_share: share of training samples that are procedural scenes, drawn on the device.
         synthesis: degradations, instruction modes, and grounds.
         crop_size: side of the training crops.
         batch_size: samples a step.
         steps_per_epoch: batches an epoch; validation follows each.
         workers: processes that decode and crop; 0 does it in the training process.
-        validation_tasks: degradations restored in validation, by the fixed draws of `defusion eval`.
+        validation_tasks: degradations restored in validation, at the fixed strengths of `defusion eval`.
         validation_size: side of the central crop of validation pictures.
         validation_photos: number of held-out photographs, each under every task.
         seed: of everything; sample i depends on (seed, i) alone.
@@ -43,8 +42,7 @@ class RestorationDataModule(LightningDataModule):
     def __init__(
         self,
         data: str | None = None,
-        pairs: dict[str, str] | None = None,
-        pairs_share: float = 0.5,
+        pairs: Sequence[PairSource] = (),
         procedural_share: float = 0.2,
         synthesis: SynthesisConfig = SynthesisConfig(),
         crop_size: int = 64,
@@ -58,8 +56,7 @@ class RestorationDataModule(LightningDataModule):
     ) -> None:
         super().__init__()
         self.data = data
-        self.pairs = pairs or {}
-        self.pairs_share = pairs_share
+        self.pairs = tuple(pairs)
         self.procedural_share = procedural_share
         self.synthesis = Synthesis(synthesis, seed)
         self.crop_size = crop_size
@@ -79,9 +76,9 @@ class RestorationDataModule(LightningDataModule):
             self.seed,
             self.steps_per_epoch * self.batch_size,
         )
-        folders = [PairedFolder(folder, task) for task, folder in self.pairs.items()]
-        shares = [1 - self.pairs_share, *[self.pairs_share / len(folders) for _ in folders]]
-        self.training = MixedDataset(clean, folders, shares) if folders else clean
+        folders = [PairedFolder(source.folder, source.task) for source in self.pairs]
+        weights = [1.0, *(source.weight for source in self.pairs)]
+        self.training = MixedDataset(clean, folders, weights) if folders else clean
         held_out = CropDataset(
             open_photos(self.data, "val", self.crop_size, self.seed),
             self.validation_size,
@@ -108,8 +105,8 @@ class RestorationDataModule(LightningDataModule):
         return self.synthesis(hq, index, task, batch["lq"].float() / 255 if any(task) else None)
 
     def _done(self) -> int:
-        """Samples of the present epoch that the checkpoint had seen, from which a training goes on."""
-        return self.trainer.fit_loop.epoch_loop.batch_progress.current.ready * self.batch_size if self.trainer else 0
+        """Samples that this process has had, also before an interruption: checkpoints keep the count of batches."""
+        return self.trainer.fit_loop.epoch_loop.batch_progress.total.ready * self.batch_size if self.trainer else 0
 
     def _loader(self, dataset: Any, sampler: StepSampler | None) -> DataLoader[dict[str, Any]]:
         return DataLoader(

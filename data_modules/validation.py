@@ -1,4 +1,4 @@
-"""Held-out photographs under every task, by the fixed draws of `defusion eval`."""
+"""Held-out photographs under every task, at the fixed strengths of `defusion eval`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -31,7 +31,10 @@ class ValidationDataset(Dataset[dict[str, Any]]):
 
 
 def validation_batch(hq: Image, index: Sequence[int], task: Sequence[str], chart: Chart, seed: int) -> Batch:
-    """Degrades hq by the standard draw of each sample's task; instructions are type-matched, on the canonical chart."""
+    """Degrades hq by the standard test of each sample's task, key (seed, index).
+
+    It is drawn on the CPU, the same whatever trains; the instruction shows it on the canonical chart.
+    """
     pictures = [degrade(row[None], name, seed, number) for row, number, name in zip(hq.cpu(), index, task, strict=True)]
     instructions = {name: VisualInstruction.named(name, chart, seed) for name in set(task)}
     shown = [instructions[name] for name in task]

@@ -26,7 +26,7 @@ def command(folder: Path, run: str, *arguments: str) -> list[str]:
         *(sys.executable, "-m", "defusion.cli", "train", "fit"),
         *("--config", str(base), "--config", str(ROOT / f"experiments/{run}/nano.yaml")),
         *("--trainer.default_root_dir", str(folder), "--trainer.max_steps", "8", "--trainer.accelerator", "cpu"),
-        *("--trainer.precision", "32-true", "--trainer.limit_val_batches", "0", "--data.init_args.workers", "0"),
+        *("--trainer.precision", "32-true", "--trainer.limit_val_batches", "0", "--data.init_args.workers", "1"),
         *("--data.init_args.batch_size", "2", "--data.init_args.crop_size", "32"),
         *("--data.init_args.steps_per_epoch", "4", "--data.init_args.synthesis.grounds", "4"),
         *arguments,

@@ -26,6 +26,7 @@ def test_environment_is_python_and_this_project() -> None:
 
 def test_the_readme_is_short() -> None:
     assert len(README.splitlines()) < 200
+    assert not re.findall(r"^[A-Z_]+_TABLE$", README, re.M)
 
 
 def test_make_targets_of_the_readme_exist() -> None:

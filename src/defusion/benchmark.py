@@ -81,7 +81,7 @@ def compare(
         ("plain: no pixel-unshuffle, bf16, contiguous", plain, {"channels_last": False}),
     ]
     if compiled:
-        variants.append(("the same, torch.compile", config, {"compiled": True}))
+        variants.append(("network, bf16, channels-last, torch.compile", config, {"compiled": True}))
     rows = [Timing("synthesis", 0, seconds(synthesise, repeats, device))]
     for name, own, options in variants:
         network, step = training_step(own, batch, **options)

@@ -71,6 +71,7 @@ def degrade(
 ) -> None:
     """Degrade pictures; write each with its instruction and the parameters as JSON."""
     paths = find_images(inputs)
+    _refuse_collisions([out / path.stem for path in paths])
     for path in track(paths, "degrading", console=get_console()):
         picture = to_tensor(read_image(path))
         if contact:
@@ -100,9 +101,7 @@ def restore(
     """Restore pictures of any size; the results are PNG files of the same names."""
     paths = find_images(inputs)
     names = [out / f"{path.stem}.png" for path in paths]
-    twice = sorted({str(name) for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"IN: several pictures would be written to {', '.join(twice)}; restore them in turn")
+    _refuse_collisions(names)
     restorer = Restorer.load(weights)
     shown = restorer.instruction(instruction, seed)
     for path, name in track(list(zip(paths, names, strict=True)), "restoring", console=get_console()):
@@ -173,6 +172,12 @@ def bench(
         return module.on_after_batch_transfer(move_data_to_device(next(batches), device), 0)
 
     get_console().print(table(compare(unet, synthesise, repeats, compiled), data["batch_size"]))
+
+
+def _refuse_collisions(names: list[Path]) -> None:
+    twice = sorted({str(name) for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"IN: several pictures would be written to {', '.join(twice)}; take them in turn")
 
 
 def _pictures(source: PhotoSource) -> Iterator[Tensor]:

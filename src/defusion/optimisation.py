@@ -6,7 +6,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 
-def warmup_cosine(optimizer: Optimizer, warmup_steps: int, total_steps: int, final: float = 0.0) -> LambdaLR:
+def warmup_cosine(optimizer: Optimizer, warmup_steps: int, total_steps: float, final: float = 0.0) -> LambdaLR:
     """Linear warm-up, then cosine decay to `final` times the peak rate at `total_steps`.
 
     Step it once an optimiser step. Without an end (`total_steps` infinite) the rate stays at its peak.

@@ -87,15 +87,6 @@ def integers(
     return values
 
 
-def spawn(n: int, generators: Generators, device: torch.device | str = "cpu") -> list[torch.Generator]:
-    """One child generator for each of `n` samples, on `device`; advances the parents by one draw."""
-    source = generators.device if isinstance(generators, torch.Generator) else "cpu"
-    if not isinstance(generators, torch.Generator) and generators:
-        source = generators[0].device
-    seeds = integers(n, (), generators, _MAX_SEED, device=source).tolist()
-    return [torch.Generator(device=device).manual_seed(seed) for seed in seeds]
-
-
 def take(generators: Generators, rows: Tensor) -> Generators:
     """The generators of the samples at `rows`; a single generator serves any rows."""
     if isinstance(generators, torch.Generator):

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 import torch
 from lightning import Trainer
-from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.callbacks import ModelCheckpoint
 
 from data_modules.plan import SynthesisConfig
 from data_modules.restoration import RestorationDataModule
+from defusion.averaging import ExponentialMovingAverage
 from defusion.degradations.library import NAMES
 from defusion.diffusion.model import Defusion, DefusionConfig
 from defusion.diffusion.module import DiffusionModule
@@ -87,7 +88,7 @@ def test_training_is_the_same_again_and_resumes_to_the_same(folder: str, tmp_pat
             root,
             6,
             enable_checkpointing=True,
-            callbacks=[keep, EMAWeightAveraging(decay=0.9)],
+            callbacks=[keep, ExponentialMovingAverage(0.9)],
             limit_train_batches=3,
         )
         if steps < 6:  # stop at the end of the first epoch, as a kill would
@@ -124,8 +125,8 @@ def test_weights_are_written_for_inference(folder: str, tmp_path: Path) -> None:
         assert torch.equal(value, loaded.state_dict()[key]), key
 
 
-def test_mode_of_the_frozen_tokenizer_survives_training(folder: str, tmp_path: Path) -> None:
+def test_the_frozen_tokenizer_keeps_its_identity_under_averaging(folder: str, tmp_path: Path) -> None:
     learner = module(folder)
     before = learner.model.tokenizer.fingerprint()
-    trainer(tmp_path, 2).fit(learner, data(2))
+    trainer(tmp_path, 4, callbacks=[ExponentialMovingAverage(0.9)]).fit(learner, data(4))
     assert learner.model.tokenizer.fingerprint() == before

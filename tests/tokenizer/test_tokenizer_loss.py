@@ -119,7 +119,7 @@ def test_missing_backbone_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.
         raise OSError("no network")
 
     monkeypatch.setattr("torch.hub.download_url_to_file", refuse)
-    with pytest.raises(RuntimeError, match=r"perceptual\.weights.*perceptual: null"):
+    with pytest.raises(OSError, match=r"perceptual\.weights.*perceptual: null"):
         PerceptualLoss(PerceptualConfig("alex"))
 
 

@@ -107,7 +107,7 @@ class DiffusionModule(LightningModule):
         optimizer = torch.optim.AdamW(
             trained, lr=self.learning_rate, betas=(0.9, 0.99), weight_decay=self.weight_decay, fused=True
         )
-        total = int(self.trainer.estimated_stepping_batches)
+        total = self.trainer.estimated_stepping_batches
         final = self.final_learning_rate / self.learning_rate
         scheduler = warmup_cosine(optimizer, self.warmup_steps, total, final)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

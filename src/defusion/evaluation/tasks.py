@@ -42,7 +42,8 @@ class SyntheticTask:
         ]
         return (
             f"Synthetic on clean pictures: {', then '.join(strengths)}, at the severity in brackets, "
-            f"key ({SEED}, picture number). {MEASURED}"
+            f"key ({SEED}, picture number); the instruction shows the same degradations at the same "
+            f"severity, by another draw. {MEASURED}"
         )
 
 

@@ -101,7 +101,7 @@ def _backbone(config: PerceptualConfig) -> dict[str, Tensor]:
         try:
             downloaded: dict[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True)
         except (OSError, RuntimeError) as error:
-            raise RuntimeError(
+            raise OSError(
                 f"perceptual: the {name} weights are neither in torchvision's cache nor could they be "
                 f"downloaded from {weights.url} ({error}); give a file with perceptual.weights, or train "
                 "without LPIPS by perceptual: null"

@@ -103,8 +103,8 @@ class TokenizerModule(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Adam with warm-up and cosine for the tokenizer, and for the discriminator from its start."""
-        steps = int(self.trainer.estimated_stepping_batches)
-        trained: list[tuple[nn.Module, tuple[float, float], int]] = [(self.tokenizer, _BETAS, steps)]
+        steps = self.trainer.estimated_stepping_batches
+        trained: list[tuple[nn.Module, tuple[float, float], float]] = [(self.tokenizer, _BETAS, steps)]
         if self.discriminator is not None and self.discriminator_config is not None:
             remaining = steps - self.discriminator_config.start_step
             trained.append((self.discriminator, _DISCRIMINATOR_BETAS, remaining))
