@@ -32,7 +32,7 @@ class LowLight(Degradation):
     brightness: Range = (1.0, 0.5)
     gamma: Range = (1.0, 3.0)
     shot: Range = (0.0, 0.002)
-    read: Range = (0.0, 0.014)
+    read: Range = (0.0, 0.011)
 
     name = "low_light"
 
