@@ -46,7 +46,7 @@ eval: setup  ## restore and score a task (TASK, DATA, WEIGHTS)
 	$(DEFUSION) eval --task $(TASK) $(if $(DATA),--data $(DATA)) --weights $(WEIGHTS) $(ARGS)
 
 restore: setup  ## restore pictures (IN, OUT, INSTRUCTION, WEIGHTS)
-	$(DEFUSION) restore $(IN) --out $(OUT) --instruction "$(INSTRUCTION)" --weights $(WEIGHTS) $(ARGS)
+	$(DEFUSION) restore $(IN) --out $(OUT) $(if $(INSTRUCTION),--instruction "$(INSTRUCTION)") --weights $(WEIGHTS) $(ARGS)
 
 tensorboard: setup  ## watch the trainings in a browser
 	$(VENV)/bin/tensorboard --logdir runs $(ARGS)

@@ -61,6 +61,26 @@ def test_restore_keeps_sizes(monkeypatch: pytest.MonkeyPatch, photographs: Path,
         assert read_image(out / name).shape == read_image(photographs / name).shape
 
 
+def test_restore_by_pictures_of_a_chart(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    photographs: Path,
+    weights: Path,
+    tmp_path: Path,
+) -> None:
+    """The degraded chart that `degrade` wrote shows what to remove; neither or both kinds are refused."""
+    assert run(monkeypatch, "degrade", photographs / "a.png", "--with", "rain", "--out", tmp_path / "shown") == 0
+    chart = [tmp_path / "shown" / "a" / name for name in ("ground.png", "instruction.png")]
+    arguments = ["restore", photographs / "b.png", "--weights", weights, "--out"]
+    for name, pictures in (("shown", chart), ("null", chart[:1] * 2)):
+        assert run(monkeypatch, *arguments, tmp_path / name, "--chart", *pictures) == 0
+    restored, null = (read_image(tmp_path / name / "b.png") for name in ("shown", "null"))
+    assert (restored != null).any()
+    assert run(monkeypatch, *arguments, tmp_path / "none") == 2
+    assert run(monkeypatch, *arguments, tmp_path / "none", "--chart", *chart, "--instruction", "rain") == 2
+    assert "two pictures by --chart" in capsys.readouterr().err
+
+
 def test_names_that_collide_are_refused(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

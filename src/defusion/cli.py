@@ -25,6 +25,7 @@ from defusion.evaluation.runner import Pair, result_as_dict, score, synthetic_pa
 from defusion.evaluation.tasks import SyntheticTask, find_task
 from defusion.grounds.chart import Chart, sheet
 from defusion.imageio import find_images, read_image, to_tensor, write_png
+from defusion.instruction import VisualInstruction
 from defusion.precision import default_device
 from defusion.random import generator
 from defusion.restore.restorer import Restorer
@@ -93,7 +94,10 @@ def train(context: typer.Context) -> None:
 def restore(
     inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="Pictures or folders.")],
     out: Out,
-    instruction: Annotated[str, typer.Option(help='What to remove: "rain+noise".')],
+    instruction: Annotated[str, typer.Option(help='What to remove: "rain+noise".')] = "",
+    chart: Annotated[
+        tuple[Path, Path] | None, typer.Option(help="Instead: pictures of one chart, clean and degraded.")
+    ] = None,
     weights: Weights = WEIGHTS,
     steps: Steps = 4,
     seed: Seed = 0,
@@ -102,8 +106,11 @@ def restore(
     paths = find_images(inputs)
     names = [out / f"{path.stem}.png" for path in paths]
     _refuse_collisions(names)
+    if bool(instruction) == bool(chart):
+        raise ValueError('--instruction: expected either names, as in "rain+noise", or two pictures by --chart')
     restorer = Restorer.load(weights)
-    shown = restorer.instruction(instruction, seed)
+    size = restorer.model.tokenizer.config.ground_size
+    shown = VisualInstruction.of_pictures(*chart, size) if chart else restorer.instruction(instruction, seed)
     for path, name in track(list(zip(paths, names, strict=True)), "restoring", console=get_console()):
         write_png(name, restorer(to_tensor(read_image(path))[None], shown, steps, seed=seed)[0])
     get_console().print(f"wrote {len(names)} pictures to {out}")

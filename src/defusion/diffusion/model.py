@@ -123,8 +123,7 @@ class Defusion(nn.Module):
         def denoise(yt: Tensor, t: Tensor) -> Tensor:
             return self.config.process.to_y0(self(yt, t, padded, tokens, features), yt, t)
 
-        single = generators if isinstance(generators, torch.Generator) else generators[0]
-        for y0 in trajectory(denoise, noise, self.config.process.path, steps, sampler, single):
+        for y0 in trajectory(denoise, noise, self.config.process.path, steps, sampler, generators):
             yield self.picture(padded, y0).clamp(0, 1)[..., :height, :width]
 
     def restore(
@@ -158,13 +157,16 @@ class Defusion(nn.Module):
         folder = Path(folder)
         state, config = load_weights(folder, name="defusion")
         tokenizer = Tokenizer.load(folder / "tokenizer")
-        check_fingerprint(tokenizer, config.pop("tokenizer_fingerprint"), str(folder))
-        unet: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in config.pop("unet").items()
-        }
-        process = Process(**config.pop("process"))
-        model = cls(DefusionConfig(unet=UNetConfig(**unet), process=process, **config), tokenizer)
-        model.load_state_dict(model.tokenizer_state() | state)
+        check_fingerprint(tokenizer, str(config.pop("tokenizer_fingerprint", "none")), str(folder))
+        try:
+            unet: dict[str, Any] = {
+                key: tuple(value) if isinstance(value, list) else value for key, value in config.pop("unet").items()
+            }
+            process = Process(**config.pop("process"))
+            model = cls(DefusionConfig(unet=UNetConfig(**unet), process=process, **config), tokenizer)
+            model.load_state_dict(model.tokenizer_state() | state)
+        except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise WeightsError(f"{folder}: not weights of this release's Defusion: {error}") from error
         return model.eval()
 
     def tokenizer_state(self) -> dict[str, Tensor]:

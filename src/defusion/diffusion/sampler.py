@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from defusion.diffusion.schedule import Schedule
+from defusion.random import Generators, normal
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
 Sampler = Literal["ddim", "sde"]
@@ -19,7 +20,7 @@ def trajectory(
     schedule: Schedule,
     steps: int,
     sampler: Sampler = "ddim",
-    generator: torch.Generator | None = None,
+    generators: Generators = (),
 ) -> Iterator[Tensor]:
     """Runs from y_1 = noise to y_0 in trailing time steps t = 1, 1 - 1/steps, ..., yielding each estimate of y_0.
 
@@ -29,7 +30,7 @@ def trajectory(
         schedule: alpha and sigma.
         steps: number of evaluations of `denoise`.
         sampler: "ddim", the probability flow (Song et al., 2021), or "sde", the reverse SDE (Eq. 12).
-        generator: of the noise of the SDE, on the device of `noise`.
+        generators: of the noise of the SDE, on the device of `noise`, one for the batch or one a sample.
     """
     if steps < 1:
         raise ValueError(f"steps: expected at least 1, got {steps}")
@@ -39,7 +40,7 @@ def trajectory(
         y0 = denoise(y, t.expand(len(y)))
         yield y0
         if s > 0:
-            y = ddim_step(y, y0, t, s, schedule) if sampler == "ddim" else sde_step(y, y0, t, s, schedule, generator)
+            y = ddim_step(y, y0, t, s, schedule) if sampler == "ddim" else sde_step(y, y0, t, s, schedule, generators)
 
 
 def ddim_step(y: Tensor, y0: Tensor, t: Tensor, s: Tensor, schedule: Schedule) -> Tensor:
@@ -48,9 +49,7 @@ def ddim_step(y: Tensor, y0: Tensor, t: Tensor, s: Tensor, schedule: Schedule) -
     return schedule.alpha(s) * y0 + schedule.sigma(s) * eps
 
 
-def sde_step(
-    y: Tensor, y0: Tensor, t: Tensor, s: Tensor, schedule: Schedule, generator: torch.Generator | None
-) -> Tensor:
+def sde_step(y: Tensor, y0: Tensor, t: Tensor, s: Tensor, schedule: Schedule, generators: Generators) -> Tensor:
     """The exact solution of the reverse SDE from t to s for y_0 held fixed (Eq. 12; Lu et al., 2022, Eq. 18).
 
     With r = (alpha_t / sigma_t) (sigma_s / alpha_s):
@@ -59,6 +58,6 @@ def sde_step(
     """
     ratio = schedule.alpha(t) / schedule.sigma(t) * schedule.sigma(s) / schedule.alpha(s)
     fresh = 1 - ratio**2
-    z = torch.randn(y.shape, generator=generator, device=y.device, dtype=y.dtype)
+    z = normal(len(y), y.shape[1:], generators, y.device).to(y.dtype)
     mean = schedule.sigma(s) / schedule.sigma(t) * ratio * y + schedule.alpha(s) * fresh * y0
     return mean + schedule.sigma(s) * fresh.sqrt() * z

@@ -101,12 +101,12 @@ class Downsample(nn.Module):
 
 
 class Upsample(nn.Module):
-    """Doubles the resolution: 1x1 convolution and pixel shuffle."""
+    """Doubles the resolution: 1x1 convolution and nearest neighbours, which leave no grid as a pixel shuffle does."""
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels_in, 4 * channels_out, 1)
+        self.conv = nn.Conv2d(channels_in, channels_out, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C', 2H, 2W)."""
-        return F.pixel_shuffle(self.conv(x), 2)
+        return F.interpolate(self.conv(x), scale_factor=2, mode="nearest")
