@@ -43,8 +43,7 @@ class PairedFolder:
 
     Raises:
         ValueError: the task is unknown, `input` or `target` is missing or empty, or pictures in them have no
-            partner, are
-            unreadable, or differ in size from their partner; names all kinds of faults at once.
+            partner, are unreadable, or differ in size from their partner; names all kinds of faults at once.
     """
 
     def __init__(self, folder: str | Path, task: str) -> None:

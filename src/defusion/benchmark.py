@@ -69,7 +69,7 @@ def compare(
         config: the network.
         synthesise: makes a batch.
         repeats: steps timed.
-        compiled: also time the network under torch.compile, which takes minutes to compile on a CPU.
+        compiled: also time the network under torch.compile, which has to compile first.
     """
     batch = synthesise()
     device = batch.lq.device

@@ -159,7 +159,7 @@ def bench(
         "experiments/diffusion/small.yaml"
     ),
     repeats: Annotated[int, typer.Option(min=1, help="Steps timed; the median counts.")] = 5,
-    compiled: Annotated[bool, typer.Option("--compile", help="Time torch.compile too: minutes on a CPU.")] = False,
+    compiled: Annotated[bool, typer.Option("--compile", help="Time torch.compile too.")] = False,
 ) -> None:
     """Time a training step: the network, its plain counterpart, and the synthesis beside it."""
     settings = yaml.safe_load(config.read_text())

@@ -41,9 +41,10 @@ def score(task: str, restorations: Iterable[tuple[Pair, Tensor]], perceptual: Pe
     metrics = TaskMetrics(perceptual, eight_bit=True)
     for pair, restored in restorations:
         metrics.update(pair.lq[None], restored[None], pair.hq[None], [task])
-    if not metrics.compute():
+    results = metrics.compute()
+    if not results:
         raise ValueError(f"task {task}: expected at least one picture to restore, got none")
-    return metrics.compute()[task]
+    return results[task]
 
 
 def result_as_dict(task: str, protocol: str, result: TaskResult, weights: Path, steps: int) -> dict[str, Any]:
