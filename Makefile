@@ -2,6 +2,7 @@
 SIZE ?= nano
 DATA ?=
 TASK ?= noise
+STANDIN ?=
 TOKENIZER ?= runs/tokenizer/$(SIZE)/weights
 WEIGHTS ?= runs/diffusion/$(SIZE)/weights
 IN ?=
@@ -22,7 +23,7 @@ export NO_ALBUMENTATIONS_UPDATE = 1
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
-	@echo "Variables: SIZE=nano|small|paper DATA= TASK= TOKENIZER= WEIGHTS= IN= OUT= INSTRUCTION= ARGS="
+	@echo "Variables: SIZE=nano|small|paper DATA= TASK= STANDIN= TOKENIZER= WEIGHTS= IN= OUT= INSTRUCTION= ARGS="
 
 setup: $(VENV)/.done  ## make .venv from pyproject.toml
 
@@ -42,8 +43,8 @@ train-tokenizer: setup  ## train the degradation tokenizer (SIZE, DATA)
 train-diffusion: setup  ## train the degradation diffusion (SIZE, DATA, TOKENIZER)
 	$(FIT) --config experiments/diffusion/$(SIZE).yaml --model.tokenizer $(TOKENIZER) $(SOURCE) $(ARGS)
 
-eval: setup  ## restore and score a task (TASK, DATA, WEIGHTS)
-	$(DEFUSION) eval --task $(TASK) $(if $(DATA),--data $(DATA)) --weights $(WEIGHTS) $(ARGS)
+eval: setup  ## restore and score a test set, a group or a degradation (TASK, DATA, STANDIN, WEIGHTS)
+	$(DEFUSION) eval --task "$(TASK)" $(if $(DATA),--data $(DATA)) $(if $(STANDIN),--standin) --weights $(WEIGHTS) $(ARGS)
 
 restore: setup  ## restore pictures (IN, OUT, INSTRUCTION, WEIGHTS)
 	$(DEFUSION) restore $(IN) --out $(OUT) $(if $(INSTRUCTION),--instruction "$(INSTRUCTION)") --weights $(WEIGHTS) $(ARGS)

@@ -1,38 +1,22 @@
 """Photographs from any image data set of `datasets`: local, hub, parquet, or streamed."""
 
 import os
-import re
 from collections.abc import Iterator
 from itertools import chain, count, islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from data_modules.decoding import CACHE_BYTES, PictureStore
 from data_modules.splits import HELD_OUT_ONE_IN, Split, hold_out, is_held_out
+from data_modules.tables import bytes_of, image_columns, load_splits, undecoded
 from defusion.imageio import ImageError, Picture, decode_image, decode_size
 from defusion.random import generator
 
 if TYPE_CHECKING:
     import datasets
 
-_TABLES = {".parquet": "parquet", ".arrow": "arrow"}
-_SAVED_MARKS = ("dataset_dict.json", "state.json")  # what `save_to_disk` writes
-_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _VAL_NAMES = ("validation", "val", "valid", "dev", "test")
-
-
-def is_data_set(path: Path) -> bool:
-    """Whether this is a parquet or arrow file, or a folder with some, or one of `save_to_disk`."""
-    if path.is_dir():
-        return any((path / mark).exists() for mark in _SAVED_MARKS) or any(path.rglob("*.parquet"))
-    return path.is_file() and path.suffix.lower() in _TABLES
-
-
-def is_hub_name(name: str) -> bool:
-    """Whether this can be the name of a data set on the hub: "owner/name" or "name"."""
-    return _HUB_NAME.fullmatch(name) is not None
 
 
 class HubPhotos:
@@ -60,10 +44,10 @@ class HubPhotos:
         min_size: int = 1,
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
-        table, is_whole = _choose_split(_load(name, streaming=False), split)
+        table, is_whole = _choose_split(load_splits(name, streaming=False), split)
         self._name, self._min_size = name, min_size
         self._column = _image_column(name, table.features, column)
-        self._table = _undecoded(table.select_columns([self._column]), self._column)
+        self._table = undecoded(table.select_columns([self._column]), self._column)
         rows = range(len(self._table))
         self._rows = list(rows) if is_whole else hold_out([str(row) for row in rows], split)
         if not self._rows:
@@ -79,7 +63,7 @@ class HubPhotos:
     def _decode(self, position: int) -> tuple[Picture]:
         row = self._rows[position]
         label = f"{self._name}[{row}]"
-        data = _bytes_of(self._table[row][self._column], label)
+        data = bytes_of(self._table[row][self._column], label)
         _check_size(data, self._min_size, label)
         return (decode_image(data, label),)
 
@@ -111,10 +95,10 @@ class StreamedPhotos:
         seed: int = 0,
         window: int = 256,
     ) -> None:
-        stream, self._is_whole = _choose_split(_load(name, streaming=True), split)
+        stream, self._is_whole = _choose_split(load_splits(name, streaming=True), split)
         self._name, self._split, self._min_size = name, split, min_size
         self._column = _image_column(name, stream.features, column)
-        self._stream = _undecoded(stream.select_columns([self._column]), self._column)
+        self._stream = undecoded(stream.select_columns([self._column]), self._column)
         self._seed = seed
         self._reader: Iterator[list[bytes]] | None = None
         self._reader_process, self._num_read = 0, 0
@@ -175,30 +159,12 @@ class StreamedPhotos:
         for number, rows in enumerate(stream.iter(batch_size=1)):
             label = f"{self._name}[{number}]"
             try:
-                data = _bytes_of(rows[self._column][0], label)
+                data = bytes_of(rows[self._column][0], label)
                 _check_size(data, self._min_size, label)
             except ImageError:
                 continue
             if self._is_whole or is_held_out(data) == (self._split == "val"):
                 yield data
-
-
-def _load(name: str, streaming: bool) -> dict[str, Any]:
-    """Its splits by name: a `Dataset` each, or an `IterableDataset` when streamed."""
-    import datasets  # takes a second, and is not needed for photographs from a folder
-
-    path = Path(name)
-    try:
-        if any((path / mark).exists() for mark in _SAVED_MARKS):
-            saved = datasets.load_from_disk(name)
-            splits = saved if isinstance(saved, dict) else {"train": saved}
-            return {split: table.to_iterable_dataset() if streaming else table for split, table in splits.items()}
-        if path.suffix.lower() in _TABLES:
-            builder = _TABLES[path.suffix.lower()]
-            return dict(datasets.load_dataset(builder, data_files=name, streaming=streaming))
-        return dict(datasets.load_dataset(name, streaming=streaming))
-    except Exception as error:  # of the many that its readers and the network raise
-        raise ValueError(f"data set {name!r}: cannot be loaded: {error or type(error).__name__}") from error
 
 
 def _choose_split(splits: dict[str, Any], split: Split) -> tuple[Any, bool]:
@@ -210,44 +176,16 @@ def _choose_split(splits: dict[str, Any], split: Split) -> tuple[Any, bool]:
 
 def _image_column(name: str, features: "datasets.Features | None", column: str | None) -> str:
     """The column given, checked, or the only one of an image type, or the one of these called "image"."""
-    from datasets import Image
-
     columns = features or {}
     if column is not None:
         if features is not None and column not in columns:
             raise ValueError(f"column: data set {name!r} has no {column!r} but {sorted(columns)}")
         return column
-    images = [key for key, kind in columns.items() if isinstance(kind, Image)]
-    images = images or [key for key, kind in columns.items() if isinstance(kind, dict) and "bytes" in kind]
+    images = image_columns(features)
     if len(images) == 1 or "image" in images:
         return "image" if "image" in images else images[0]
     found = f"several: {images}" if images else f"none among {sorted(columns)}"
     raise ValueError(f"data set {name!r}: expected one column of pictures, found {found}; name it by `column`")
-
-
-def _undecoded(table: Any, column: str) -> Any:
-    """The table with its pictures left as the bytes of their files, for `decode_image`."""
-    from datasets import Image
-
-    is_image = table.features is not None and isinstance(table.features[column], Image)
-    return table.cast_column(column, Image(decode=False)) if is_image else table
-
-
-def _bytes_of(value: Any, label: str) -> bytes:
-    """The bytes of a picture's file, as `datasets` keeps it: in place, or by its path or address."""
-    if isinstance(value, dict):
-        if not value.get("bytes") and value.get("path"):
-            import fsspec
-
-            try:
-                with fsspec.open(value["path"], "rb") as file:
-                    return bytes(file.read())
-            except OSError as error:
-                raise ImageError(label, f"{value['path']} cannot be read: {error}") from error
-        value = value.get("bytes")
-    if not isinstance(value, bytes) or not value:
-        raise ImageError(label, f"expected the bytes of a picture file, got {type(value).__name__}")
-    return value
 
 
 def _check_size(data: bytes, min_size: int, label: str) -> None:

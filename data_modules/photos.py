@@ -9,8 +9,9 @@ from typing import Protocol
 import skimage
 
 from data_modules.decoding import CACHE_BYTES, PictureStore
-from data_modules.hub import HubPhotos, StreamedPhotos, is_data_set, is_hub_name
+from data_modules.hub import HubPhotos, StreamedPhotos
 from data_modules.splits import Split, hold_out
+from data_modules.tables import is_data_set, is_hub_name
 from defusion.imageio import ImageError, Picture, find_images, image_size, read_image
 
 __all__ = ["EmbeddedPhotos", "FolderPhotos", "HubPhotos", "PhotoSource", "StreamedPhotos", "open_photos"]

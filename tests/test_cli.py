@@ -95,41 +95,13 @@ def test_names_that_collide_are_refused(
     assert not (tmp_path / "out").exists()
 
 
-def test_eval_of_a_degradation_writes_its_scores(
-    monkeypatch: pytest.MonkeyPatch, photographs: Path, weights: Path, tmp_path: Path
-) -> None:
-    file = tmp_path / "scores.json"
-    arguments = ("eval", "--task", "haze", "--data", photographs, "--weights", weights, "--json", file)
-    assert run(monkeypatch, *arguments) == 0
-    scores = json.loads(file.read_text())
-    assert scores.keys() == {*("task", "protocol", "num_images", "input", "restored", "per_image", "weights", "steps")}
-    assert scores["num_images"] == len(scores["per_image"]) == 2
-    means = np.mean([picture["restored"]["psnr"] for picture in scores["per_image"]])
-    assert scores["restored"]["psnr"] == pytest.approx(means)
-    assert 0 < scores["input"]["psnr"] < 30
-
-
-def test_eval_of_pairs(monkeypatch: pytest.MonkeyPatch, photographs: Path, weights: Path, tmp_path: Path) -> None:
-    for path in photographs.iterdir():
-        picture = torch.from_numpy(read_image(path)).permute(2, 0, 1) / 255
-        write_png(tmp_path / "set" / "target" / path.name, picture)
-        write_png(tmp_path / "set" / "input" / path.name, picture * 0.5)
-    file = tmp_path / "scores.json"
-    arguments = ("eval", "--task", "gopro", "--data", tmp_path / "set", "--weights", weights, "--json", file)
-    assert run(monkeypatch, *arguments) == 0
-    assert json.loads(file.read_text())["input"]["psnr"] == pytest.approx(10.8, abs=0.3)
-
-
 @pytest.mark.parametrize(
     ("arguments", "messages"),
     [
-        (["eval", "--task", "gopro"], ["GoPro", "input/", "make eval TASK=gopro DATA=", "Stand-in"]),
-        (["eval", "--task", "gopor"], ["did you mean gopro"]),
         (["eval", "--task", "snow", "--weights", "nowhere"], ["nowhere"]),
         (["restore", "nowhere.png", "--out", "x", "--instruction", "rain"], ["nowhere.png", "no such file"]),
         (["degrade", "{a}", "--with", "fog", "--out", "x"], ["unknown degradation 'fog'"]),
         (["ground", "--out", "x.png", "--size", "17"], ["even number of pixels"]),
-        (["eval", "--task", "rain", "--data", "no/such/folder"], ["no/such/folder"]),
     ],
 )
 def test_what_the_user_can_mend_is_one_message_and_exit_code_2(

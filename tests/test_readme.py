@@ -4,6 +4,7 @@ import re
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image as Picture
 
 from defusion import cli
 from defusion.diffusion.model import Defusion
+from defusion.evaluation.benchmarks import BENCHMARKS
 from defusion.imageio import read_image
 from defusion.tokenizer.network import Tokenizer, TokenizerConfig
 
@@ -37,7 +39,7 @@ def home(tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     draw = np.random.default_rng(0)
     names = ["photo.jpg", "rain.jpg", "chart.jpg", "chart_in_rain.jpg", "GoPro/input/a.png", "GoPro/target/a.png"]
     names += [f"{folder}/{name}.png" for folder in ("photos", "holiday", "Kodak24") for name in "abc"]
-    names += [f"Rain100L/{side}/a.png" for side in ("input", "target")]
+    names += [f"{folder}/{side}/a.png" for folder in ("Rain100L", "benchmarks/GoPro") for side in ("input", "target")]
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         Picture.fromarray(draw.integers(0, 256, (72, 80, 3), dtype=np.uint8)).save(tmp_path / name)
@@ -47,6 +49,7 @@ def home(tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch) -> Path
         config = TokenizerConfig(**settings["model"]["init_args"]["config"])
         Tokenizer(config).save(tmp_path / f"runs/tokenizer/{size}/weights")
     Defusion.load(weights).save(tmp_path / "runs/diffusion/nano/weights")
+    monkeypatch.setitem(BENCHMARKS, "gopro", replace(BENCHMARKS["gopro"], count=1))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -70,6 +70,19 @@ def load_weights(folder: Path | str, name: str = "model") -> tuple[dict[str, Ten
         raise WeightsError(f"{weights_file}: not a safetensors file ({error})") from error
 
 
+def checksum(folder: Path | str) -> str:
+    """SHA-256 of the descriptions in a folder of weights, which hold those of the weights: names the model.
+
+    Raises:
+        WeightsError: when there is none.
+    """
+    folder = Path(folder)
+    files = sorted(folder.rglob("config.json"))
+    if not files:
+        raise WeightsError(f"{folder}: no config.json in it; expected a folder of weights written in training")
+    return hashlib.sha256(b"".join(_read(file) for file in files)).hexdigest()
+
+
 def _read_about(file: Path, name: str) -> dict[str, Any]:
     try:
         about = json.loads(_read(file))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from scipy.ndimage import convolve as reference_convolve  # type: ignore[import-untyped]
+from scipy.ndimage import convolve as reference_convolve
 
 from defusion.degradations.base import Degradation, to_linear, to_srgb
 from defusion.degradations.blur import DefocusBlur, MotionBlur, aperture, convolve

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from defusion.evaluation.callback import TaskMetricsCallback
-from defusion.evaluation.metrics import TaskMetrics
+from defusion.evaluation.scoring import TaskMetrics
 from defusion.types import Batch, Image, Mode
 
 pytestmark = [

@@ -6,18 +6,24 @@ from pathlib import Path
 import pytest
 import torch
 
+from data_modules.clean import CleanPairs
 from defusion.degradations.library import NAMES
 from defusion.diffusion.model import Defusion
 from defusion.evaluation.demonstration import demonstrate, mean_gain
-from defusion.evaluation.metrics import ImageScores, TaskResult
-from defusion.imageio import read_image
+from defusion.evaluation.scoring import ImageScores, TaskResult
+from defusion.evaluation.tasks import degradation
+from defusion.evaluation.testset import TestSet
+from defusion.imageio import read_image, write_png
 from defusion.restore.restorer import Restorer
 
 
 def test_the_demonstration_writes_every_degradation(model: Defusion, tmp_path: Path) -> None:
     draw = torch.Generator().manual_seed(0)
-    pictures = [torch.rand(3, 24, 32, generator=draw) for _ in range(2)]
-    demonstrate(Restorer(model, "cpu"), pictures, tmp_path)
+    for name in "ab":
+        write_png(tmp_path / "photographs" / f"{name}.png", torch.rand(3, 24, 32, generator=draw))
+    photographs = CleanPairs(str(tmp_path / "photographs"))
+    tests = {name: TestSet(degradation(name), photographs) for name in NAMES}
+    demonstrate(Restorer(model, "cpu"), tests, tmp_path)
     found = json.loads((tmp_path / "results.json").read_text())
     assert set(found["tasks"]) == set(found["null_change"]) == set(NAMES)
     assert all(result["num_images"] == 2 for result in found["tasks"].values())

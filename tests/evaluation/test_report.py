@@ -7,13 +7,13 @@ import pytest
 import torch
 from rich.console import Console
 
-from defusion.evaluation.metrics import ImageScores, TaskResult
 from defusion.evaluation.report import (
     image_grid,
     results_as_dict,
     summary_table,
     write_json,
 )
+from defusion.evaluation.scoring import ImageScores, TaskResult
 
 
 def result(before: float, after: float, images: int) -> TaskResult:

@@ -9,8 +9,9 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from rich import get_console
 from torch import Tensor
 
-from defusion.evaluation.metrics import Perceptual, TaskMetrics, TaskResult
+from defusion.evaluation.metrics import Perceptual
 from defusion.evaluation.report import image_grid, summary_table
+from defusion.evaluation.scoring import TaskMetrics, TaskResult
 from defusion.tokenizer.loss import PerceptualConfig, PerceptualLoss
 from defusion.types import Batch, Mode
 

@@ -1,6 +1,6 @@
 """The demonstration: every degradation on held-out photographs, as a table, JSON and a picture."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -9,10 +9,9 @@ from rich import get_console
 from rich.progress import track
 from torch import Tensor
 
-from defusion.degradations.library import NAMES
-from defusion.evaluation.metrics import TaskResult
 from defusion.evaluation.report import results_as_dict, summary_table, write_json
-from defusion.evaluation.runner import Pair, score, synthetic_pairs
+from defusion.evaluation.scoring import TaskMetrics, TaskResult
+from defusion.evaluation.testset import Sample, TestSet
 from defusion.files import replacing
 from defusion.instruction import NULL
 from defusion.restore.restorer import Restorer
@@ -21,7 +20,7 @@ from defusion.sheets import Cell, contact_sheet
 STEPS = (1, 4)
 
 
-def demonstrate(restorer: Restorer, pictures: Sequence[Tensor], out: Path, seed: int = 0) -> None:
+def demonstrate(restorer: Restorer, tests: Mapping[str, TestSet], out: Path, seed: int = 0) -> None:
     """Restores every degradation in one and in four steps; keeps the better number of steps, the same for all.
 
     Prints the table with the obedience to the null instruction, and writes `results.json` and
@@ -29,20 +28,20 @@ def demonstrate(restorer: Restorer, pictures: Sequence[Tensor], out: Path, seed:
 
     Args:
         restorer: the model.
-        pictures: clean held-out photographs, (3, H, W) each in [0, 1].
+        tests: for each degradation, held-out photographs under it.
         out: folder to write to.
         seed: of the diffusion noise and of the instructions.
     """
-    pairs = {task: list(synthetic_pairs(pictures, task)) for task in NAMES}
-    work = [(steps, task) for steps in STEPS for task in NAMES]
+    pairs = {task: [test[number] for number in range(len(test))] for task, test in tests.items()}
+    work = [(steps, task) for steps in STEPS for task in tests]
     results: dict[int, dict[str, TaskResult]] = {steps: {} for steps in STEPS}
     restored: dict[tuple[int, str], Sequence[Tensor]] = {}
     for steps, task in track(work, "restoring", console=get_console()):
         shown = restorer.instruction(task, seed)
         restored[steps, task] = [restorer(pair.lq[None], shown, steps, seed=seed)[0] for pair in pairs[task]]
-        results[steps][task] = score(task, zip(pairs[task], restored[steps, task], strict=True))
+        results[steps][task] = _score(tests[task], pairs[task], restored[steps, task])
     best = max(STEPS, key=lambda steps: mean_gain(results[steps]))
-    null = null_change(restorer, pairs, {task: restored[best, task] for task in NAMES}, best, seed)
+    null = null_change(restorer, pairs, {task: restored[best, task] for task in tests}, best, seed)
     console = get_console()
     console.print(summary_table(results[best], f"Held-out photographs, {best} step(s)"))
     for steps in STEPS:
@@ -53,8 +52,15 @@ def demonstrate(restorer: Restorer, pictures: Sequence[Tensor], out: Path, seed:
     gains = {"mean_gain": {str(steps): mean_gain(results[steps]) for steps in STEPS}}
     write_json(out / "results.json", results_as_dict(results[best]) | summary | gains)
     with replacing(out / "gallery.png") as partial:
-        _gallery(results[best], pairs, {task: restored[best, task] for task in NAMES}).save(partial, "PNG")
+        _gallery(results[best], pairs, {task: restored[best, task] for task in tests}).save(partial, "PNG")
     console.print(f"wrote {out / 'results.json'} and {out / 'gallery.png'}")
+
+
+def _score(test: TestSet, pairs: Sequence[Sample], restored: Sequence[Tensor]) -> TaskResult:
+    metrics = TaskMetrics(protocol=test.benchmark.protocol)
+    for pair, picture in zip(pairs, restored, strict=True):
+        metrics.update(pair.lq[None], picture[None], pair.hq[None], [test.benchmark.name])
+    return metrics.compute()[test.benchmark.name]
 
 
 def mean_gain(results: dict[str, TaskResult]) -> float:
@@ -64,7 +70,7 @@ def mean_gain(results: dict[str, TaskResult]) -> float:
 
 def null_change(
     restorer: Restorer,
-    pairs: dict[str, list[Pair]],
+    pairs: dict[str, list[Sample]],
     restored: dict[str, Sequence[Tensor]],
     steps: int,
     seed: int,
@@ -78,14 +84,14 @@ def null_change(
     return ratios
 
 
-def _rms(restorations: Sequence[Tensor], pairs: Sequence[Pair]) -> float:
+def _rms(restorations: Sequence[Tensor], pairs: Sequence[Sample]) -> float:
     """Root of the mean over pictures of the mean square change."""
     squares = [(x - pair.lq).square().mean() for x, pair in zip(restorations, pairs, strict=True)]
     return float(torch.stack(squares).mean().sqrt())
 
 
 def _gallery(
-    results: dict[str, TaskResult], pairs: dict[str, list[Pair]], restored: dict[str, Sequence[Tensor]]
+    results: dict[str, TaskResult], pairs: dict[str, list[Sample]], restored: dict[str, Sequence[Tensor]]
 ) -> Picture.Image:
     rows = []
     for number, (task, result) in enumerate(results.items()):

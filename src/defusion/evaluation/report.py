@@ -11,7 +11,8 @@ from rich.table import Table
 from torch import Tensor
 from torch.nn.functional import pad
 
-from defusion.evaluation.metrics import Scores, TaskResult
+from defusion.evaluation.metrics import Scores
+from defusion.evaluation.scoring import TaskResult
 from defusion.files import replacing
 from defusion.types import Image
 
@@ -39,7 +40,7 @@ def summary_table(results: Mapping[str, TaskResult], title: str = "Restoration")
 
 
 def _cells(before: Scores, after: Scores) -> list[str]:
-    digits = {"psnr": 2, "ssim": 4, "lpips": 4}
+    digits = {name: 2 if name.startswith("psnr") else 4 for name in before}
     values = [f"{side[name]:.{digits[name]}f}" for side in (before, after) for name in side]
     gain = after["psnr"] - before["psnr"]
     colour = "green" if gain > 0 else "red" if gain < 0 else "default"
@@ -66,7 +67,11 @@ def write_json(path: Path | str, data: Any) -> None:
     Raises:
         ValueError: for NaN and infinity, which JSON does not have; `path` is left as it is.
     """
-    text = json.dumps(data, indent=2, allow_nan=False) + "\n"
+    write_text(path, json.dumps(data, indent=2, allow_nan=False) + "\n")
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Writes a text file in UTF-8, whole or not at all; missing folders are made."""
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8")
 

@@ -1,61 +1,79 @@
-"""Evaluation: the pictures of a task, and the scores of their restorations."""
+"""Evaluation: the pictures of a test set restored and scored one by one."""
 
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
-from defusion.degradations.standard import degrade
-from defusion.evaluation.metrics import Perceptual, TaskMetrics, TaskResult
-from defusion.evaluation.tasks import SEED
+from defusion.evaluation.ledger import Row
+from defusion.evaluation.metrics import MAX_PSNR, Perceptual
+from defusion.evaluation.testset import Sample, TestSet
+from defusion.imageio import write_png
+from defusion.instruction import VisualInstruction
+from defusion.restore.restorer import Restorer
 
 
 @dataclass(frozen=True)
-class Pair:
-    """One picture to restore and what it should become, (3, H, W) each in [0, 1], rounded to 8 bits."""
+class Evaluator:
+    """Restores and scores samples.
 
-    lq: Tensor
-    hq: Tensor
-
-
-def synthetic_pairs(pictures: Iterable[Tensor], task: str) -> Iterator[Pair]:
-    """Clean pictures (3, H, W) under the standard degradation; picture i by the key (SEED, i), saved in 8 bits."""
-    for number, hq in enumerate(pictures):
-        lq = degrade(hq[None], task, SEED, number)[0]
-        yield Pair(lq.mul(255).round().div(255), hq)
-
-
-def score(task: str, restorations: Iterable[tuple[Pair, Tensor]], perceptual: Perceptual | None = None) -> TaskResult:
-    """Scores each picture by itself, rounded to 8 bits as it would be saved.
-
-    Args:
-        task: its name.
-        restorations: pairs of any sizes, each with its restoration (3, H, W); drawn one by one.
-        perceptual: the LPIPS distance; left out when not given.
-
-    Raises:
-        ValueError: without any picture.
+    Attributes:
+        restorer: the model.
+        instruct: what each sample is shown.
+        steps: sampling steps.
+        seed: of the diffusion noise, the same for every picture.
+        perceptual: LPIPS, for the protocols that ask for it; None leaves it out.
+        save: folder for the restored pictures as PNG; None for none.
     """
-    metrics = TaskMetrics(perceptual, eight_bit=True)
-    for pair, restored in restorations:
-        metrics.update(pair.lq[None], restored[None], pair.hq[None], [task])
-    results = metrics.compute()
-    if not results:
-        raise ValueError(f"task {task}: expected at least one picture to restore, got none")
-    return results[task]
+
+    restorer: Restorer
+    instruct: Callable[[Sample], VisualInstruction]
+    steps: int
+    seed: int = 0
+    perceptual: Perceptual | None = None
+    save: Path | None = None
+
+    def run(self, test: TestSet, numbers: Sequence[int], keep: Callable[[Row], None]) -> None:
+        """Scores the samples of these numbers, and hands each one's record on as soon as it is there.
+
+        The next picture is decoded, and the last one scored, while the network restores.
+        """
+        with ThreadPoolExecutor(1) as decoder, ThreadPoolExecutor(1) as scorer:
+            scored: Future[Row] | None = None
+            for sample in _ahead(decoder, test, numbers):
+                start = time.perf_counter()
+                restored = self.restore(sample)
+                seconds = time.perf_counter() - start
+                if scored is not None:
+                    keep(scored.result())
+                scored = scorer.submit(self._score, test, sample, restored, seconds)
+            if scored is not None:
+                keep(scored.result())
+
+    def restore(self, sample: Sample) -> Tensor:
+        """The restored picture, (3, H, W) in [0, 1]."""
+        return self.restorer(sample.lq[None], self.instruct(sample), self.steps, seed=self.seed)[0]
+
+    def _score(self, test: TestSet, sample: Sample, restored: Tensor, seconds: float) -> Row:
+        score = test.benchmark.protocol.scores
+        row: Row = {"name": sample.name}
+        for side, picture in (("input", sample.lq), ("restored", restored)):
+            scores = score(picture[None], sample.hq[None], self.perceptual)
+            row[side] = {name: min(float(value), MAX_PSNR) for name, value in scores.items()}
+        if self.save is not None:
+            write_png(self.save / f"{sample.name}.png", restored)
+        return row | {"seconds": round(seconds, 4)}
 
 
-def result_as_dict(task: str, protocol: str, result: TaskResult, weights: Path, steps: int) -> dict[str, Any]:
-    """One task's result for JSON, with what is needed to take it again."""
-    return {
-        "task": task,
-        "protocol": protocol,
-        "num_images": result.num_images,
-        "input": dict(result.input),
-        "restored": dict(result.restored),
-        "per_image": [{"input": dict(scores.input), "restored": dict(scores.restored)} for scores in result.per_image],
-        "weights": str(weights),
-        "steps": steps,
-    }
+def _ahead(pool: ThreadPoolExecutor, test: TestSet, numbers: Sequence[int]) -> Iterator[Sample]:
+    """The samples in order, each decoded while the one before it is in use."""
+    waiting = pool.submit(test.__getitem__, numbers[0]) if numbers else None
+    for following in (*numbers[1:], None):
+        if waiting is None:
+            return
+        sample = waiting.result()
+        waiting = pool.submit(test.__getitem__, following) if following is not None else None
+        yield sample

@@ -1,0 +1,97 @@
+"""Commands that evaluate: `eval` and `tasks`."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich import get_console
+from torch import Tensor
+
+from defusion.cli.options import WEIGHTS, Seed, Steps, Weights
+from defusion.cli.request import Request
+from defusion.evaluation.benchmarks import Benchmark
+from defusion.evaluation.outcome import Outcome
+from defusion.evaluation.page import write_page
+from defusion.evaluation.report import write_json, write_text
+from defusion.evaluation.tables import csv, markdown, overview
+from defusion.evaluation.tasks import MissingDataError, explain, find_tasks, is_synthetic, listing, missing, stand_in
+from defusion.layouts import find_root
+from defusion.restore.restorer import Restorer
+
+
+def evaluate(
+    task: Annotated[str, typer.Option(help="A test set, a group, or a degradation; `defusion tasks` lists them.")],
+    data: Annotated[str | None, typer.Option(help="The set's folder, or a folder of sets, or a data set.")] = None,
+    weights: Weights = WEIGHTS,
+    steps: Steps = 1,
+    seed: Seed = 0,
+    instruction: Annotated[
+        Literal["type-matched", "oracle"], typer.Option(help="oracle: fitted to each picture and its reference.")
+    ] = "type-matched",
+    standin: Annotated[bool, typer.Option(help="A synthetic stand-in on clean pictures.")] = False,
+    subset: Annotated[bool, typer.Option(help="Evaluate a part of the test set on purpose.")] = False,
+    devices: Annotated[int, typer.Option(min=1, help="Processes, each on a device of its own.")] = 1,
+    lpips: Annotated[Path | None, typer.Option(help="Torchvision's AlexNet weights: adds LPIPS.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write the scores as JSON.")] = None,
+    table: Annotated[Path | None, typer.Option("--csv", help="Write the scores of each picture as CSV.")] = None,
+    markdown_file: Annotated[Path | None, typer.Option("--markdown", help="Write the tables as Markdown.")] = None,
+    page: Annotated[Path | None, typer.Option(help="Write an HTML page with the worst and best pictures.")] = None,
+    save: Annotated[Path | None, typer.Option(help="Folder for the restored pictures.")] = None,
+) -> None:
+    """Restore and score the pictures of a task, or of a group of them, each by its protocol."""
+    chosen = find_tasks(task)
+    if standin:
+        chosen = tuple(stand_in(own) if not is_synthetic(own) else own for own in chosen)
+    absent = () if len(chosen) == 1 else tuple(own for own in chosen if not _is_there(own, data))
+    requests = [
+        Request(own, data, weights, steps, seed, instruction == "oracle", standin, subset, lpips, save)
+        for own in chosen
+        if own not in absent
+    ]
+    if not requests:
+        raise MissingDataError(f"task {task}: none of its test sets was found in {data}\n{missing(absent)}")
+    tests = [request.open() for request in requests]  # all checked before the first picture is restored
+    restorer = Restorer.load(weights)
+    evaluators = [request.evaluator(restorer) for request in requests]
+    outcomes = [
+        request.run(test, evaluator, devices)
+        for request, test, evaluator in zip(requests, tests, evaluators, strict=True)
+    ]
+    console = get_console()
+    console.print(overview(outcomes))
+    if absent:
+        console.print(missing(absent), highlight=False)
+    results: list[Any] = [outcome.as_json() for outcome in outcomes]
+    if json is not None:
+        write_json(json, results[0] if len(chosen) == 1 else {"results": results, "missing": [a.name for a in absent]})
+    for file, text in ((table, csv), (markdown_file, markdown)):
+        if file is not None:
+            write_text(file, text(outcomes))
+    if page is not None:
+
+        def pictures(outcome: Outcome, number: int) -> tuple[Tensor, Tensor, Tensor]:
+            place = outcomes.index(outcome)
+            sample = tests[place][number]
+            return sample.lq, evaluators[place].restore(sample), sample.hq
+
+        write_page(page, outcomes, pictures)
+
+
+def tasks(name: Annotated[str, typer.Argument(help="A test set: its layout, source and protocol.")] = "") -> None:
+    """List the test sets and groups, or explain one."""
+    console = get_console()
+    if not name:
+        console.print(listing())
+        return
+    for own in find_tasks(name):
+        console.print(explain(own, "what it is"), highlight=False, markup=False)
+
+
+def _is_there(benchmark: Benchmark, data: str | None) -> bool:
+    """Whether a folder of the benchmark's name is in `data`, or is `data`; synthetic ones need none."""
+    if is_synthetic(benchmark):
+        return True
+    if data is None or not Path(data).is_dir():
+        return False
+    found = find_root(Path(data), benchmark.folders)
+    return found != Path(data) or find_root(found.resolve().parent, benchmark.folders).resolve() == found.resolve()

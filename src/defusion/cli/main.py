@@ -1,0 +1,31 @@
+"""The command, made of its parts."""
+
+import sys
+
+import typer
+from rich import get_console
+
+from defusion.cli.evaluation import evaluate, tasks
+from defusion.cli.pictures import degrade, ground, restore
+from defusion.cli.training import bench, demo, train
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+for command in (ground, degrade, restore, tasks, demo, bench):
+    app.command()(command)
+app.command("eval")(evaluate)
+# LightningCLI reads the arguments itself, and helps itself.
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})(train)
+
+
+def main() -> None:
+    """Runs the command; what the user can mend is one line on stderr and exit code 2."""
+    try:
+        app()
+    except (ValueError, OSError) as error:
+        get_console().file.flush()
+        print(f"defusion: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""Commands on pictures: draw charts, degrade, restore."""
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich import get_console
+from rich.progress import track
+
+from defusion.cli.options import WEIGHTS, Out, Seed, Steps, Weights
+from defusion.degradations.library import NAMES
+from defusion.grounds.chart import Chart, sheet
+from defusion.imageio import find_images, read_image, to_tensor, write_png
+from defusion.instruction import VisualInstruction
+from defusion.random import generator
+from defusion.restore.restorer import Restorer
+from defusion.samples import degradation_sheet, write_degraded
+
+
+def ground(
+    out: Out,
+    size: Annotated[int, typer.Option(help="Side in pixels (of each construct with --sheet).")] = 512,
+    seed: Annotated[int | None, typer.Option(help="Draw a random chart; else the canonical one.")] = None,
+    kind: Annotated[str, typer.Option(help="te42, blank or striped.")] = "te42",
+    pool: Annotated[bool, typer.Option("--sheet", help="Draw every construct of the pool.")] = False,
+) -> None:
+    """Draw a visual ground, the clean test chart."""
+    if pool:
+        write_png(out, np.asarray(sheet(size)))
+        return
+    chart = Chart(size, kind)  # type: ignore[arg-type]
+    write_png(out, (chart.canonical() if seed is None else chart.draw(1, generator(seed)))[0])
+    get_console().print(f"wrote {out}")
+
+
+def degrade(
+    inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="Pictures or folders.")],
+    out: Out,
+    spec: Annotated[str, typer.Option("--with", help=f'"rain+noise"; of {", ".join(NAMES)}.')] = "noise",
+    seed: Seed = 0,
+    severity: Annotated[float | None, typer.Option(min=0, max=1, help="Of every member; drawn when not given.")] = None,
+    contact: Annotated[bool, typer.Option("--sheet", help="All degradations at three severities.")] = False,
+) -> None:
+    """Degrade pictures; write each with its instruction and the parameters as JSON."""
+    paths = find_images(inputs)
+    _refuse_collisions([out / path.stem for path in paths])
+    for path in track(paths, "degrading", console=get_console()):
+        picture = to_tensor(read_image(path))
+        if contact:
+            write_png(out / f"{path.stem}_sheet.png", np.asarray(degradation_sheet(picture, seed)))
+        else:
+            write_degraded(picture, out / path.stem, spec, seed, severity)
+    get_console().print(f"wrote {out}")
+
+
+def restore(
+    inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="Pictures or folders.")],
+    out: Out,
+    instruction: Annotated[str, typer.Option(help='What to remove: "rain+noise".')] = "",
+    chart: Annotated[
+        tuple[Path, Path] | None, typer.Option(help="Instead: pictures of one chart, clean and degraded.")
+    ] = None,
+    weights: Weights = WEIGHTS,
+    steps: Steps = 4,
+    seed: Seed = 0,
+) -> None:
+    """Restore pictures of any size; the results are PNG files of the same names."""
+    paths = find_images(inputs)
+    names = [out / f"{path.stem}.png" for path in paths]
+    _refuse_collisions(names)
+    if bool(instruction) == bool(chart):
+        raise ValueError('--instruction: expected either names, as in "rain+noise", or two pictures by --chart')
+    restorer = Restorer.load(weights)
+    size = restorer.model.tokenizer.config.ground_size
+    shown = VisualInstruction.of_pictures(*chart, size) if chart else restorer.instruction(instruction, seed)
+    for path, name in track(list(zip(paths, names, strict=True)), "restoring", console=get_console()):
+        write_png(name, restorer(to_tensor(read_image(path))[None], shown, steps, seed=seed)[0])
+    get_console().print(f"wrote {len(names)} pictures to {out}")
+
+
+def _refuse_collisions(names: list[Path]) -> None:
+    twice = sorted({str(name) for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"IN: several pictures would be written to {', '.join(twice)}; take them in turn")

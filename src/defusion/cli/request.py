@@ -1,0 +1,143 @@
+"""One evaluation that was asked for, in a form that another process can carry out too."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from data_modules.benchmark import open_benchmark
+from data_modules.clean import CleanPairs
+from defusion.evaluation.benchmarks import Benchmark
+from defusion.evaluation.ledger import Ledger, Row
+from defusion.evaluation.outcome import Measured, Outcome
+from defusion.evaluation.processes import share_out
+from defusion.evaluation.progress import watched
+from defusion.evaluation.runner import Evaluator
+from defusion.evaluation.tasks import MissingDataError, explain, is_synthetic
+from defusion.evaluation.testset import TestSet
+from defusion.oracle import instruction as oracle_instruction
+from defusion.restore.restorer import Restorer
+from defusion.tokenizer.loss import PerceptualConfig, PerceptualLoss
+from defusion.weights import checksum
+
+LEDGERS = Path("runs/eval")
+"""Where unfinished evaluations keep their scores."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to evaluate, and by what.
+
+    Attributes:
+        benchmark: the test set, or the degradation of clean pictures.
+        data: its folder or data set; None for the embedded photographs of a synthetic test.
+        weights: folder of the model.
+        steps: sampling steps.
+        seed: of the diffusion noise and the instructions.
+        oracle: show each picture's own degradation, fitted to it and its reference.
+        standin: the benchmark stands in for the one of its name.
+        subset: a part of the test set is evaluated on purpose.
+        lpips: torchvision's AlexNet weights; None leaves LPIPS out.
+        save: folder for the restored pictures.
+    """
+
+    benchmark: Benchmark
+    data: str | None
+    weights: Path
+    steps: int
+    seed: int
+    oracle: bool = False
+    standin: bool = False
+    subset: bool = False
+    lpips: Path | None = None
+    save: Path | None = None
+
+    def open(self) -> TestSet:
+        """The test set, checked whole.
+
+        Raises:
+            MissingDataError: its data is not there; says where it comes from.
+            PairSetError: it is there, but not as it should be.
+        """
+        own = self.benchmark
+        if is_synthetic(own):
+            return TestSet(own, CleanPairs(self.data))
+        if self.data is None:
+            raise MissingDataError(explain(own))
+        return TestSet(
+            own,
+            open_benchmark(
+                self.data, own.layouts, own.folders, count=own.count, subset=self.subset, crop_target=own.crop_target
+            ),
+        )
+
+    def evaluator(self, restorer: Restorer) -> Evaluator:
+        """How the model is used."""
+        save = None if self.save is None else self.save / self.benchmark.name
+        perceptual = None if self.lpips is None else PerceptualLoss(PerceptualConfig("alex", str(self.lpips)))
+        return Evaluator(
+            restorer,
+            lambda sample: (
+                oracle_instruction(sample.shown, sample.lq, sample.hq, restorer.chart, self.seed)
+                if self.oracle
+                else restorer.instruction(sample.shown, self.seed)
+            ),
+            self.steps,
+            self.seed,
+            perceptual,
+            save,
+        )
+
+    def run(self, test: TestSet, evaluator: Evaluator, devices: int = 1) -> Outcome:
+        """Scores what is left of the test set; an interrupted run goes on where it was."""
+        ledger = self.ledger(test)
+        left = [number for number, name in enumerate(test.pairs.names) if name not in ledger.rows]
+        with watched(self.benchmark.name, len(test), ledger) as keep:
+            if devices == 1 or len(left) < 2:
+                evaluator.run(test, left, keep)
+            else:
+                share_out(self.work, left, devices, keep)
+        rows = [ledger.rows[name] for name in test.pairs.names]
+        outcome = self._outcome(test, rows)
+        ledger.close()
+        return outcome
+
+    def work(self, rank: int, numbers: Sequence[int], keep: Callable[[Row], None]) -> None:
+        """One process's share, on its own device where there are several."""
+        device = f"cuda:{rank % torch.cuda.device_count()}" if torch.cuda.is_available() else None
+        self.evaluator(Restorer.load(self.weights, device)).run(self.open(), numbers, keep)
+
+    def ledger(self, test: TestSet) -> Ledger:
+        """Of this very evaluation: one of anything else is another file."""
+        identity: dict[str, Any] = asdict(self) | {
+            "weights": checksum(self.weights),
+            "data": self.data and str(Path(self.data).resolve()) if Path(self.data or "").exists() else self.data,
+            "names": hashlib.sha256("\n".join(test.pairs.names).encode()).hexdigest(),
+        }
+        identity = json.loads(json.dumps(identity, default=str))
+        digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+        return Ledger(LEDGERS / f"{self.benchmark.name}-{digest[:12]}.jsonl", identity)
+
+    def _outcome(self, test: TestSet, rows: Sequence[Row]) -> Outcome:
+        own = self.benchmark
+        kind = "fitted to each picture and its reference (oracle)" if self.oracle else "type-matched, by name"
+        return Outcome(
+            task=own.name,
+            dataset=own.title,
+            protocol=f"{own.protocol.describe()}{f' {own.note[0].upper()}{own.note[1:]}.' if own.note else ''}",
+            per_image=tuple(Measured(**row) for row in rows),
+            weights=str(self.weights),
+            sha256=checksum(self.weights),
+            steps=self.steps,
+            seed=self.seed,
+            instruction=f"{own.task}, {kind}",
+            layout=test.pairs.layout,
+            expected=own.count,
+            standin=self.standin,
+            subset=self.subset and len(rows) != own.count,
+            published=None if self.oracle else own.published,  # an oracle sees the references
+        )

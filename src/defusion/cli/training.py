@@ -1,0 +1,64 @@
+"""Commands that train, demonstrate and time."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import yaml
+from lightning.fabric.utilities import move_data_to_device
+from rich import get_console
+
+from data_modules.clean import CleanPairs
+from data_modules.plan import SynthesisConfig
+from data_modules.restoration import RestorationDataModule
+from defusion.benchmark import compare, table
+from defusion.cli.options import WEIGHTS, Out, Seed, Weights
+from defusion.degradations.library import NAMES
+from defusion.evaluation.demonstration import demonstrate
+from defusion.evaluation.tasks import degradation
+from defusion.evaluation.testset import TestSet
+from defusion.grounds.chart import Chart
+from defusion.precision import default_device
+from defusion.restore.restorer import Restorer
+from defusion.types import Batch
+from defusion.unet.unet import UNetConfig
+
+
+def train(context: typer.Context) -> None:
+    """Train by LightningCLI: defusion train fit --config base.yaml --config run.yaml."""
+    from defusion.training import train as run
+
+    run(context.args)
+
+
+def demo(out: Out = Path("demo"), weights: Weights = WEIGHTS, seed: Seed = 0) -> None:
+    """Measure every degradation on the held-out embedded photographs; table, results.json, gallery.png."""
+    photographs = CleanPairs(None)
+    demonstrate(Restorer.load(weights), {name: TestSet(degradation(name), photographs) for name in NAMES}, out, seed)
+
+
+def bench(
+    config: Annotated[Path, typer.Option(help="The run whose training step is timed.")] = Path(
+        "experiments/diffusion/small.yaml"
+    ),
+    repeats: Annotated[int, typer.Option(min=1, help="Steps timed; the median counts.")] = 5,
+    compiled: Annotated[bool, typer.Option("--compile", help="Time torch.compile too.")] = False,
+) -> None:
+    """Time a training step: the network, its plain counterpart, and the synthesis beside it."""
+    settings = yaml.safe_load(config.read_text())
+    unet = UNetConfig(**settings["model"]["init_args"]["model"]["unet"])
+    data = settings["data"]["init_args"]
+    module = RestorationDataModule(
+        synthesis=SynthesisConfig(chart=Chart(**data["synthesis"]["chart"])),
+        crop_size=data["crop_size"],
+        batch_size=data["batch_size"],
+        workers=0,
+    )
+    module.setup("fit")
+    batches = iter(module.train_dataloader())
+    device = default_device()
+
+    def synthesise() -> Batch:
+        return module.on_after_batch_transfer(move_data_to_device(next(batches), device), 0)
+
+    get_console().print(table(compare(unet, synthesise, repeats, compiled), data["batch_size"]))

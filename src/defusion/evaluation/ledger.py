@@ -1,0 +1,58 @@
+"""The scores of the pictures done so far, on the disk: what an interrupted evaluation goes on from."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from defusion.files import replacing
+
+Row: TypeAlias = dict[str, Any]
+"""A picture's record: {"name", "input": {"psnr": ...}, "restored": {...}, "seconds"}."""
+
+
+class Ledger:
+    """One JSON line a picture, written through to the disk before the next picture begins.
+
+    The first line says what is evaluated; a ledger of something else is begun anew. A line cut off by a crash
+    is dropped, and with it nothing but its picture.
+
+    Args:
+        file: made when missing.
+        identity: all that fixes the scores (task, data, weights, steps, ...), JSON values.
+    """
+
+    def __init__(self, file: Path, identity: Mapping[str, Any]) -> None:
+        self.file = file
+        self._head = json.dumps({"identity": identity}, sort_keys=True)
+        self.rows = self._read()
+        with replacing(file) as partial:
+            partial.write_text("".join(f"{line}\n" for line in (self._head, *map(json.dumps, self.rows.values()))))
+
+    def add(self, row: Row) -> None:
+        """Records one picture; it survives a kill at once."""
+        with self.file.open("a", encoding="utf-8") as out:
+            out.write(json.dumps(row, allow_nan=False) + "\n")
+            out.flush()
+            os.fsync(out.fileno())
+        self.rows[row["name"]] = row
+
+    def close(self) -> None:
+        """Removes the file: the evaluation is complete and its results are elsewhere."""
+        self.file.unlink(missing_ok=True)
+
+    def _read(self) -> dict[str, Row]:
+        if not self.file.is_file():
+            return {}
+        head, *lines = self.file.read_text(encoding="utf-8", errors="replace").split("\n") or [""]
+        if head != self._head:
+            return {}
+        rows = {}
+        for line in lines:
+            try:
+                row = json.loads(line)
+                rows[row["name"]] = row
+            except (ValueError, KeyError, TypeError):
+                continue  # cut off in the middle
+        return rows

@@ -1,0 +1,175 @@
+"""What an evaluation of one test set gave: the scores of each picture, and all that is needed to take them again."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from defusion.evaluation.metrics import MAX_PSNR, Scores
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The scores of one picture, all finite: the infinite PSNR of equal pictures is kept as `MAX_PSNR`.
+
+    Attributes:
+        name: of the picture, as its data set has it.
+        input: scores of the degraded picture, with "psnr" (dB) and "ssim".
+        restored: scores of the restoration, the same metrics.
+        seconds: that restoring took; None where it was not timed.
+
+    Raises:
+        ValueError: for a missing metric, or a score that is NaN or infinite.
+    """
+
+    name: str
+    input: Scores
+    restored: Scores
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        for side in ("input", "restored"):
+            object.__setattr__(self, side, _finite(getattr(self, side), f"picture {self.name!r}, {side}"))
+        if self.input.keys() != self.restored.keys():
+            raise ValueError(
+                f"picture {self.name!r}: expected the same metrics of input and restored, "
+                f"got {sorted(self.input)} and {sorted(self.restored)}"
+            )
+
+    @property
+    def gain(self) -> float:
+        """PSNR of the restoration less that of the input, in dB."""
+        return self.restored["psnr"] - self.input["psnr"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One evaluated test set.
+
+    Attributes:
+        task: what was asked for: "gopro", "rain+noise".
+        dataset: the test set's title.
+        protocol: how it was scored, in words, with the variant of PSNR and SSIM.
+        per_image: the pictures in the order of the test set, at least one, all with the same metrics.
+        weights: where the weights came from.
+        sha256: of the weights, in hexadecimal.
+        steps: sampling steps.
+        seed: of the diffusion noise and the instructions.
+        instruction: what the instruction showed, in words.
+        layout: the folder layout in which the pictures were found, or how they were made.
+        expected: number of pictures of the whole test set; None where none is fixed.
+        standin: other pictures than the test set's were taken in its place.
+        subset: not all of the test set's pictures were taken.
+        published: its key in the paper's tables (`Benchmark.published`); None where it is in none.
+
+    Raises:
+        ValueError: without a picture, with differing metrics, or for a subset that is not called one.
+    """
+
+    task: str
+    dataset: str
+    protocol: str
+    per_image: tuple[Measured, ...]
+    weights: str
+    sha256: str
+    steps: int
+    seed: int
+    instruction: str
+    layout: str
+    expected: int | None = None
+    standin: bool = False
+    subset: bool = False
+    published: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.per_image:
+            raise ValueError(f"task {self.task}: expected at least one picture, got none")
+        for image in self.per_image:
+            if image.input.keys() != self.per_image[0].input.keys():
+                raise ValueError(
+                    f"task {self.task}: expected the same metrics of every picture, got "
+                    f"{sorted(image.input)} for {image.name!r}, {sorted(self.per_image[0].input)} before"
+                )
+        missing = self.expected is not None and self.num_images < self.expected
+        if missing and not self.subset and not self.standin:
+            raise ValueError(
+                f"task {self.task}: {self.num_images} of {self.expected} pictures are a subset; give subset=True"
+            )
+
+    @property
+    def num_images(self) -> int:
+        """The number of pictures behind the means."""
+        return len(self.per_image)
+
+    @property
+    def input(self) -> Scores:
+        """Mean over pictures of their own scores, of the degraded pictures."""
+        return _mean([image.input for image in self.per_image])
+
+    @property
+    def restored(self) -> Scores:
+        """Mean over pictures of their own scores, of the restorations."""
+        return _mean([image.restored for image in self.per_image])
+
+    @property
+    def gain(self) -> float:
+        """Mean gain in PSNR, dB."""
+        return self.restored["psnr"] - self.input["psnr"]
+
+    @property
+    def seconds(self) -> float | None:
+        """Mean time of a restoration; None unless every picture was timed."""
+        times = [image.seconds for image in self.per_image if image.seconds is not None]
+        return math.fsum(times) / len(times) if len(times) == self.num_images else None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Why it is not the whole test set: of "stand-in", "subset", "other number of pictures"; empty if it is."""
+        surplus = self.expected is not None and self.num_images > self.expected and not self.standin
+        named = (("stand-in", self.standin), ("subset", self.subset), ("other number of pictures", surplus))
+        return tuple(label for label, holds in named if holds)
+
+    @property
+    def comparable(self) -> bool:
+        """Whether it may stand beside the paper's rows: the whole of a test set of its tables, and no stand-in."""
+        return self.published is not None and not self.labels
+
+    def as_json(self) -> dict[str, Any]:
+        """For a JSON file: every number is finite, and the same evaluation gives the same file (without times)."""
+        return {
+            "task": self.task,
+            "dataset": self.dataset,
+            "protocol": self.protocol,
+            "num_images": self.num_images,
+            "input": dict(self.input),
+            "restored": dict(self.restored),
+            "per_image": [
+                {"name": image.name, "input": dict(image.input), "restored": dict(image.restored)}
+                for image in self.per_image
+            ],
+            "weights": {"path": self.weights, "sha256": self.sha256},
+            "steps": self.steps,
+            "standin": self.standin,
+            "subset": self.subset,
+            "instruction": self.instruction,
+            "layout": self.layout,
+            "seed": self.seed,
+        }
+
+
+def _finite(scores: Scores, what: str) -> Scores:
+    missing = {"psnr", "ssim"} - scores.keys()
+    if missing:
+        raise ValueError(f"{what}: expected psnr and ssim, got {sorted(scores)}")
+    capped = {
+        metric: min(float(value), MAX_PSNR) if metric.startswith("psnr") else float(value)
+        for metric, value in scores.items()
+    }
+    for metric, value in capped.items():
+        if not math.isfinite(value):
+            raise ValueError(f"{what}: expected a finite {metric}, got {value}")
+    return capped
+
+
+def _mean(scores: Sequence[Scores]) -> Scores:
+    return {name: math.fsum(own[name] for own in scores) / len(scores) for name in scores[0]}
