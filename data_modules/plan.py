@@ -109,7 +109,7 @@ def sequences(*columns: list[tuple[int, ...]]) -> tuple[Tensor, ...]:
 
 
 def _choice(frequencies: tuple[float, ...] | list[float], draw: torch.Generator) -> int:
-    return int(torch.multinomial(torch.tensor(frequencies), 1, generator=draw))
+    return int(torch.multinomial(torch.tensor(frequencies, dtype=torch.float), 1, generator=draw))
 
 
 def _members(frequencies: tuple[float, ...] | list[float], count: int, draw: torch.Generator) -> tuple[int, ...]:

@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from defusion.diffusion.model import Defusion, DefusionConfig, pad_to_multiple
+from defusion.diffusion.process import Process
 from defusion.random import generator
 from defusion.tokenizer.network import Tokenizer, TokenizerConfig
 from defusion.unet.unet import UNetConfig
@@ -19,7 +21,9 @@ def charts(n: int = 2) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def altered(model: Defusion, **changes: object) -> Defusion:
-    return Defusion(replace(model.config, **changes), model.tokenizer).eval()  # type: ignore[arg-type]
+    """Another variant, without the gate, which the ablations do without."""
+    config = replace(model.config, unet=replace(model.config.unet, gate=False), **changes)  # type: ignore[arg-type]
+    return Defusion(config, model.tokenizer).eval()
 
 
 @pytest.mark.parametrize("space", ["degradation", "image"])
@@ -47,11 +51,29 @@ def test_ablations_of_the_instruction(model: Defusion) -> None:
     assert (both.abs().sum(1) > 0).sum() == 2
 
 
+def test_the_null_instruction_changes_nothing(model: Defusion) -> None:
+    ground, instruction = charts()
+    lq = torch.rand(2, 3, 17, 23)
+    for shown, unchanged in ((ground, True), (instruction, False)):
+        tokens = model.tokens(ground, shown, ("",) * 2)
+        assert torch.equal(model.restore(lq, tokens, generator(0), 2), lq) == unchanged
+
+
+@pytest.mark.parametrize(
+    "changes", [{"space": "image"}, {"instruction": "none"}, {"process": Process(prediction="v")}], ids=str
+)
+def test_a_gate_where_zero_is_not_nothing_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"unet\.gate: true needs"):
+        DefusionConfig(**changes)
+
+
 @pytest.mark.parametrize(("height", "width"), [(16, 16), (17, 23), (5, 40), (3, 3)])
 @pytest.mark.parametrize("sampler", ["ddim", "sde"])
 def test_any_size_is_restored(model: Defusion, height: int, width: int, sampler: str) -> None:
     lq = torch.rand(2, 3, height, width)
-    restored = model.restore(lq, None, generator(0), 2, sampler)  # type: ignore[arg-type]
+    ground, instruction = charts()
+    tokens = model.tokens(ground, instruction, ("rain",) * 2)
+    restored = model.restore(lq, tokens, generator(0), 2, sampler)  # type: ignore[arg-type]
     assert restored.shape == lq.shape
     assert restored.min() >= 0
     assert restored.max() <= 1
@@ -69,9 +91,10 @@ def test_one_seed_gives_one_restoration_whatever_the_batch(model: Defusion) -> N
 
 def test_steps_are_yielded_and_the_last_is_the_result(model: Defusion) -> None:
     lq = torch.rand(1, 3, 16, 16)
-    steps = list(model.restorations(lq, None, generator(0), 3))
+    tokens = torch.randn(1, 4, model.config.unet.token_channels)
+    steps = list(model.restorations(lq, tokens, generator(0), 3))
     assert len(steps) == 3
-    assert torch.equal(steps[-1], model.restore(lq, None, generator(0), 3))
+    assert torch.equal(steps[-1], model.restore(lq, tokens, generator(0), 3))
 
 
 def test_the_tokenizer_is_frozen(model: Defusion) -> None:

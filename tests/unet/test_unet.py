@@ -6,7 +6,7 @@ from typing import Literal
 import pytest
 import torch
 
-from defusion.unet.adapter import VisualInstructionAdapter
+from defusion.unet.adapter import PooledInstruction, VisualInstructionAdapter
 from defusion.unet.blocks import Attention, Block, channel_norm
 from defusion.unet.bridge import ImageRestorationBridge
 from defusion.unet.unet import UNet, UNetConfig
@@ -29,7 +29,7 @@ def awake(config: UNetConfig) -> UNet:
 
 
 def test_an_untrained_network_predicts_zero() -> None:
-    assert UNet(CONFIG)(pictures(), torch.ones(2), pictures()).abs().max() == 0
+    assert UNet(CONFIG)(pictures(), torch.ones(2), pictures(), torch.randn(2, 4, 16)).abs().max() == 0
 
 
 def test_an_untrained_block_is_the_identity() -> None:
@@ -53,17 +53,38 @@ def test_lq_time_and_tokens_reach_the_output(bridge: Literal["adaln", "decoder",
 
 
 @pytest.mark.parametrize("concatenate", [True, False])
-def test_every_parameter_gets_a_gradient(concatenate: bool) -> None:
-    net = awake(replace(CONFIG, concatenate=concatenate, text_channels=8, attention_levels=(1,)))
+@pytest.mark.parametrize("gate", [True, False])
+def test_every_parameter_gets_a_gradient(concatenate: bool, gate: bool) -> None:
+    net = awake(replace(CONFIG, concatenate=concatenate, gate=gate, text_channels=8, attention_levels=(1,)))
     net(pictures(), torch.rand(2), pictures(), torch.randn(2, 4, 16), torch.randn(2, 5, 8)).sum().backward()
     dead = [name for name, p in net.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert dead == []
 
 
-def test_null_tokens_add_exactly_nothing() -> None:
-    net = awake(CONFIG)
+@pytest.mark.parametrize("gate", [True, False])
+def test_null_tokens_are_the_same_as_none_and_close_the_gate(gate: bool) -> None:
+    net = awake(replace(CONFIG, gate=gate))
     y, lq, t = pictures(), pictures(), torch.ones(2)
-    assert torch.equal(net(y, t, lq, torch.zeros(2, 4, 16)), net(y, t, lq, None))
+    null = net(y, t, lq, torch.zeros(2, 4, 16))
+    assert torch.equal(null, net(y, t, lq, None))
+    assert (null.abs().max() == 0) == gate
+
+
+def test_pooled_instructions_are_heard_alike_however_few_tokens_they_change() -> None:
+    pool = PooledInstruction(16, 32)
+    few = torch.zeros(1, 64, 16)
+    few[:, :3] = torch.randn(1, 3, 16)
+    faint, loud = pool(few), pool(torch.randn(1, 64, 16))
+    assert 0.5 < faint.norm() / loud.norm() < 2
+    assert pool(torch.zeros(1, 64, 16)).abs().max() == 0
+
+
+def test_null_tokens_give_finite_gradients() -> None:
+    net = awake(CONFIG)
+    tokens = torch.zeros(2, 4, 16, requires_grad=True)
+    net(pictures(), torch.ones(2), pictures(), tokens).sum().backward()
+    assert tokens.grad is not None
+    assert tokens.grad.isfinite().all()
 
 
 def test_the_adapter_adds_text_and_instruction_beside_each_other() -> None:
@@ -94,15 +115,18 @@ def test_the_bridge_gives_a_map_a_level() -> None:
 def test_features_computed_once_give_the_same() -> None:
     net = awake(CONFIG)
     y, lq, t = pictures(), pictures(), torch.ones(2)
-    assert torch.equal(net(y, t, lq, features=net.features(lq)), net(y, t, lq))
+    tokens = torch.randn(2, 4, 16)
+    assert torch.equal(net(y, t, lq, tokens, features=net.features(lq)), net(y, t, lq, tokens))
 
 
 def test_a_crop_deep_inside_is_restored_as_in_the_whole() -> None:
     """Without global operations the network is the same on crops and on whole pictures."""
     net = awake(CONFIG)
     y, lq = pictures(1, 96, 96), pictures(1, 96, 96).flip(2)
-    whole = net(y, torch.ones(1), lq)[..., 40:56, 40:56]
-    crop = net(y[..., 8:88, 8:88], torch.ones(1), lq[..., 8:88, 8:88])[..., 32:48, 32:48]
+    tokens = torch.randn(1, 4, 16)
+    whole = net(y, torch.ones(1), lq, tokens)[..., 40:56, 40:56]
+    crop = net(y[..., 8:88, 8:88], torch.ones(1), lq[..., 8:88, 8:88], tokens)[..., 32:48, 32:48]
+    assert whole.abs().max() > 0
     assert torch.allclose(whole, crop, atol=1e-5)
 
 
@@ -111,5 +135,7 @@ def test_wrong_sizes_and_levels_are_refused() -> None:
         UNet(CONFIG)(pictures(1, 18, 16), torch.ones(1), pictures(1, 18, 16))
     with pytest.raises(ValueError, match="adapter_levels"):
         replace(CONFIG, adapter_levels=(2,))
+    with pytest.raises(ValueError, match="gate=True needs pool=True"):
+        replace(CONFIG, pool=False)
     with pytest.raises(ValueError, match="never sees lq"):
         replace(CONFIG, bridge="none", concatenate=False)

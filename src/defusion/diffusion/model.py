@@ -38,6 +38,15 @@ class DefusionConfig:
     instruction: Literal["visual", "label", "none"] = "visual"
     subtract_null: bool = True
 
+    def __post_init__(self) -> None:
+        zero_is_nothing = self.space == "degradation" and self.process.prediction == "y0"
+        if self.unet.gate and not (zero_is_nothing and self.instruction != "none"):
+            raise ValueError(
+                "unet.gate: true needs an instruction, space: degradation and process.prediction: y0, where an output "
+                f"of zero means no change; got instruction: {self.instruction}, space: {self.space} and "
+                f"process.prediction: {self.process.prediction}; set unet.gate: false"
+            )
+
 
 class Defusion(nn.Module):
     """Degradation diffusion guided by visual instructions.

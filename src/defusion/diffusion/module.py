@@ -103,18 +103,21 @@ class DiffusionModule(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """AdamW (0.9, 0.99) with linear warm-up and cosine decay over the whole run."""
-        trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         optimizer = torch.optim.AdamW(
-            trained, lr=self.learning_rate, betas=(0.9, 0.99), weight_decay=self.weight_decay, fused=True
+            self._trained(), lr=self.learning_rate, betas=(0.9, 0.99), weight_decay=self.weight_decay, fused=True
         )
         total = self.trainer.estimated_stepping_batches
         final = self.final_learning_rate / self.learning_rate
         scheduler = warmup_cosine(optimizer, self.warmup_steps, total, final)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
+    def _trained(self) -> list[torch.nn.Parameter]:
+        """All but the tokenizer's."""
+        return [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Clips the gradient and logs its norm."""
-        norm = torch.nn.utils.clip_grad_norm_(self.model.unet.parameters(), self.gradient_clip)
+        norm = torch.nn.utils.clip_grad_norm_(self._trained(), self.gradient_clip)
         self.log("train/gradient_norm", norm)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -1,10 +1,14 @@
 """VIA, the Visual Instruction Adapter: cross-attention to the degradation tokens (paper, section 3)."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from defusion.types import Tokens
 from defusion.unet.blocks import Attention
+
+_QUIET = 1e-3
+"""Root mean square of pooled tokens below which an instruction fades to nothing."""
 
 
 class VisualInstructionAdapter(nn.Module):
@@ -33,7 +37,9 @@ class PooledInstruction(nn.Module):
     """The instruction as one vector, added to the time embedding and so to the AdaLN of every block.
 
     Ours beside the paper's VIA, as SDXL adds its pooled text (Podell et al., 2024): a mean over the
-    tokens of a small network of each. Without biases, so that null tokens give exactly zero.
+    tokens of a small network of each, at one root mean square: noise or JPEG change few tokens of the
+    chart, haze all of them, and the network must hear both. Without biases, so that null tokens give
+    exactly zero.
     """
 
     def __init__(self, token_channels: int, channels: int) -> None:
@@ -43,4 +49,5 @@ class PooledInstruction(nn.Module):
 
     def forward(self, tokens: Tokens) -> Tensor:
         """(B, N, token_channels) -> (B, channels)."""
-        return self.out(F.silu(self.each(tokens)).mean(1))
+        mean = F.silu(self.each(tokens)).mean(1)
+        return self.out(mean * torch.rsqrt(mean.square().mean(1, keepdim=True) + _QUIET**2))

@@ -24,6 +24,8 @@ class UNetConfig:
         token_channels: channels of one token of the instruction.
         adapter_levels: levels with a VIA after each block.
         pool: also add the pooled instruction to the time embedding.
+        gate: also multiply the last features by a gate made of the pooled instruction, so that null
+            tokens give exactly zero: where y_0 is predicted, nothing shown is nothing changed.
         attention_levels: levels with self-attention (ADM); it is global, so leave it out for
             networks that train on small crops and restore large pictures.
         text_channels: channels of the optional text condition, beside which VIA works.
@@ -38,6 +40,7 @@ class UNetConfig:
     token_channels: int = 64
     adapter_levels: tuple[int, ...] = (1, 2)
     pool: bool = True
+    gate: bool = True
     attention_levels: tuple[int, ...] = ()
     text_channels: int | None = None
     bridge: Literal["adaln", "decoder", "none"] = "adaln"
@@ -48,6 +51,8 @@ class UNetConfig:
             levels = getattr(self, name)
             if any(level not in range(len(self.channels)) for level in levels):
                 raise ValueError(f"{name}: expected levels 0 to {len(self.channels) - 1}, got {levels}")
+        if self.gate and not self.pool:
+            raise ValueError("gate=True needs pool=True: the gate is made of the pooled instruction")
         if self.bridge == "none" and not self.concatenate:
             raise ValueError("bridge='none' needs concatenate=True: else the network never sees lq")
 
@@ -101,6 +106,7 @@ class UNet(nn.Module):
             nn.Linear(self.time_channels, self.time_channels),
         )
         self.pool = PooledInstruction(config.token_channels, self.time_channels) if config.pool else None
+        self.gate = nn.Linear(self.time_channels, widths[0], bias=False) if config.gate else None
         pictures = 2 if config.concatenate else 1
         self.stem = nn.Conv2d(3 * pictures * config.patch**2, widths[0], 3, padding=1)
         self.bridge = ImageRestorationBridge(widths, config.patch) if config.bridge != "none" else None
@@ -111,7 +117,7 @@ class UNet(nn.Module):
         self.skips = nn.ModuleList(
             zeroed(nn.Conv2d(width, width, 1)) if config.bridge == "decoder" else nn.Identity() for width in widths
         )
-        self.head = zeroed(nn.Conv2d(widths[0], 3 * config.patch**2, 3, padding=1))
+        self.head = zeroed(nn.Conv2d(widths[0], 3 * config.patch**2, 3, padding=1, bias=not config.gate))
 
     def features(self, lq: Image) -> list[Tensor]:
         """The bridge's maps of lq, one a level: they serve every step of a sampler."""
@@ -147,8 +153,9 @@ class UNet(nn.Module):
         maps = self.features(lq) if features is None else features
         modulating = maps if self.config.bridge == "adaln" else [None] * len(self.encoder)
         time = self.embed_time(time_features(t, self.config.channels[0]).to(y.dtype))
-        if self.pool is not None and tokens is not None:
-            time = time + self.pool(tokens)
+        pooled = self.pool(tokens) if self.pool is not None and tokens is not None else None
+        if pooled is not None:
+            time = time + pooled
         time = F.silu(time)
         x = self.stem(F.pixel_unshuffle(torch.cat([y, lq], 1) if self.config.concatenate else y, self.config.patch))
         skips = []
@@ -163,4 +170,6 @@ class UNet(nn.Module):
             if self.config.bridge == "decoder":
                 x = x + self.skips[level](maps[level])
             x = self.decoder[level](x, time, modulating[level], tokens, text)
+        if self.gate is not None:
+            x = x * self.gate(pooled)[:, :, None, None] if pooled is not None else torch.zeros_like(x)
         return F.pixel_shuffle(self.head(x), self.config.patch)
