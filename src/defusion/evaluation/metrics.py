@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 import torch
-from kornia.filters import filter2d_separable, get_gaussian_kernel1d
-from kornia.metrics import ssim as gaussian_ssim
+from kornia.filters import get_gaussian_kernel1d
 from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics.functional.image import peak_signal_noise_ratio
@@ -29,6 +28,7 @@ WINDOW = 11
 """Side of the Gaussian window of SSIM, in px."""
 
 _SIGMA = 1.5
+_STRIP = 128
 _C1, _C2 = 0.01**2, 0.03**2
 _LUMA = (65.481 / 255, 128.553 / 255, 24.966 / 255)
 _BLACK = 16 / 255
@@ -122,15 +122,8 @@ def ssim_3d(prediction: Image, target: Image) -> Tensor:
     Raises:
         ValueError: for other or unequal shapes.
     """
-    x, y = map(_precise, comparable(prediction, target))
-    with torch.autocast(x.device.type, enabled=False):
-        mean_x, mean_y = _blur_3d(x), _blur_3d(y)
-        product = mean_x * mean_y
-        squares = mean_x.square() + mean_y.square()
-        covariance = _blur_3d(x * y) - product
-        variances = _blur_3d(x.square() + y.square()) - squares
-    similarity = (2 * product + _C1) * (2 * covariance + _C2) / ((squares + _C1) * (variances + _C2))
-    return similarity.mean(dim=(1, 2, 3)).float()
+    padded = (F.pad(x, (WINDOW // 2,) * 4, mode="replicate") for x in comparable(prediction, target))
+    return _similarity(*padded, _mean_3d).mean(dim=(1, 2, 3)).float()
 
 
 def mae(prediction: Image, target: Image) -> Tensor:
@@ -173,8 +166,7 @@ def ssim_map(prediction: Tensor, target: Tensor) -> Tensor:
         raise ValueError(
             f"prediction: expected at least {WINDOW} px a side for SSIM, got {tuple(prediction.shape[-2:])}"
         )
-    similarity: Tensor = gaussian_ssim(_precise(prediction), _precise(target), WINDOW, eps=0.0, padding="valid")
-    return similarity
+    return _similarity(prediction, target, _mean)
 
 
 def comparable(prediction: Image, target: Image) -> tuple[Image, Image]:
@@ -195,15 +187,43 @@ def _psnr(prediction: Tensor, target: Tensor) -> Tensor:
     return peak_signal_noise_ratio(prediction, target, data_range=1.0, dim=(1, 2, 3), reduction="none")
 
 
-def _precise(x: Tensor) -> Tensor:
-    """Variances are differences of near values: TF32 convolutions on a GPU would spoil them."""
-    return x.double() if x.is_cuda else x.float()
+def _similarity(x: Tensor, y: Tensor, mean: Callable[[Tensor], Tensor]) -> Tensor:
+    """The map of SSIM (Wang et al. 2004, Eq. 13) of two batches, `mean` being the weighted mean over the window.
+
+    In strips of rows, whose intermediate results stay in the processor's cache.
+    """
+    # Variances are differences of near values: on a GPU single precision would do, TF32 would not.
+    x, y = (side.double() if side.is_cuda else side.float() for side in (x, y))
+    maps = []
+    for top in range(0, x.shape[2] - WINDOW + 1, _STRIP):
+        u, v = (side[:, :, top : top + _STRIP + WINDOW - 1] for side in (x, y))
+        mean_u, mean_v = mean(u), mean(v)
+        product = mean_u * mean_v
+        squares = mean_u.square() + mean_v.square()
+        covariance = mean(u * v) - product
+        variances = mean(u.square() + v.square()) - squares
+        maps.append((2 * product + _C1) * (2 * covariance + _C2) / ((squares + _C1) * (variances + _C2)))
+    return torch.cat(maps, dim=2)
 
 
-def _blur_3d(x: Tensor) -> Tensor:
-    """The 11 x 11 x 11 Gaussian mean of (B, 3, H, W) taken as volumes, one axis after the other."""
-    kernel = get_gaussian_kernel1d(WINDOW, _SIGMA, device=x.device, dtype=x.dtype)
-    x = filter2d_separable(x, kernel, kernel, border_type="replicate")
-    # Of an axis of 3 with its ends replicated the window is a 3 x 3 matrix, (from, to).
-    ends = F.pad(torch.eye(3, device=x.device, dtype=x.dtype), (WINDOW // 2, WINDOW // 2), mode="replicate")
-    return torch.einsum("st,bshw->bthw", ends.unfold(1, WINDOW, 1) @ kernel[0], x)
+def _mean(x: Tensor) -> Tensor:
+    """The 11 x 11 Gaussian mean of (B, C, H, W) wherever the window lies inside."""
+    return _mean_along(_mean_along(x, 2), 3)
+
+
+def _mean_3d(x: Tensor) -> Tensor:
+    """As `_mean`, of (B, 3, H, W) taken as volumes whose channels are replicated at their ends."""
+    x, reach = _mean(x), WINDOW // 2
+    # Along an axis of 3 with its ends replicated the window is a 3 x 3 matrix: what each channel gives to each.
+    shares = _mean_along(F.pad(torch.eye(3).to(x), (reach, reach), mode="replicate"), 1)
+    return sum(x[:, one : one + 1] * shares[one, :, None, None] for one in range(3))  # type: ignore[return-value]
+
+
+def _mean_along(x: Tensor, axis: int) -> Tensor:
+    """The Gaussian mean along one axis, as a sum of shifted pictures: on CPUs 20 times as fast as a convolution."""
+    first, *others = get_gaussian_kernel1d(WINDOW, _SIGMA, dtype=torch.float64)[0].tolist()
+    size = x.shape[axis] - WINDOW + 1
+    total = x.narrow(axis, 0, size) * first
+    for place, weight in enumerate(others, start=1):
+        total.add_(x.narrow(axis, place, size), alpha=weight)
+    return total

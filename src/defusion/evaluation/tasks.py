@@ -125,8 +125,11 @@ def listing() -> Group:
 
 
 def missing(absent: Sequence[Benchmark]) -> str:
-    """Where the test sets that were not found come from, a line each."""
-    lines = [f"  {own.name}: {own.home} (as {' or '.join(own.folders)})" for own in absent]
+    """Where the test sets that were not found come from: a line each home."""
+    homes: dict[tuple[str, str], list[str]] = {}
+    for own in absent:
+        homes.setdefault((own.home, own.folders[0]), []).append(own.name)
+    lines = [f"  {' '.join(names)} (as {folder}): {home}" for (home, folder), names in homes.items()]
     return "\n".join(["Not found, and where they come from:", *lines])
 
 
