@@ -16,7 +16,9 @@ TINY_UNET = UNetConfig(channels=(16, 32), blocks=1, token_channels=16, adapter_l
 @pytest.fixture
 def tokenizer() -> Tokenizer:
     """An untrained tokenizer whose codebook is filled."""
-    tokenizer = Tokenizer(TINY_TOKENIZER)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        tokenizer = Tokenizer(TINY_TOKENIZER)
     draw = torch.Generator().manual_seed(0)
     tokenizer.quantizer.codebook.copy_(torch.randn(tokenizer.quantizer.codebook.shape, generator=draw))
     return tokenizer.eval()

@@ -14,7 +14,7 @@ from defusion.random import generator
 from defusion.types import Image, Params
 
 SIZE = 224
-MATCHED = {"rain": 144, "snow": 144, "raindrop": 144, "low_light+haze": 112, "rain+noise": 112}
+MATCHED = {"rain": 144, "snow": 144, "raindrop": 192, "low_light+haze": 112, "rain+noise": 112}
 """What is matched by many draws is measured on smaller pictures."""
 
 
@@ -39,9 +39,9 @@ class Example:
     params: Params
     fitted: Fitted
 
-    def truth(self, ground: Image, seed: int) -> Image:
-        """The ground under the degradation that made the pair."""
-        return standard(self.task)[0].apply(ground, self.params, generator(seed))
+    def truth(self, x: Image, seed: int) -> Image:
+        """Pictures under the degradation that made the pair."""
+        return Fitted(self.task, standard(self.task)[0], self.params).apply(x, generator(seed))
 
     def true(self, name: str) -> Tensor:
         """A parameter that made the pair."""

@@ -1,14 +1,18 @@
 """The oracle's instruction: nearer to the truth than the type's own, clean for a clean pair, and its errors."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
+from torch import Tensor
 
 from defusion.degradations.library import NAMES
 from defusion.degradations.noise import Noise
+from defusion.degradations.standard import standard
 from defusion.grounds.chart import Chart
-from defusion.instruction import VisualInstruction
-from defusion.oracle import fit, instruction, show
+from defusion.oracle import Fitted, fit, instruction
 from defusion.random import generator
+from defusion.types import Image
 from tests.oracle.examples import MATCHED, Example, cells, example, photo
 
 CHART = Chart(128)
@@ -16,21 +20,26 @@ GROUND = CHART.canonical()
 SEVERITIES = (0.2, 0.5, 0.8)
 COMPOSITES = ("low_light+haze", "rain+noise")
 RANDOM = ("rain", "snow", "raindrop", "noise", "low_light", "rain+noise")
-"""Their fields differ from draw to draw: charts are compared by statistics of cells, over some draws."""
+"""Their fields differ from picture to picture: charts are compared by statistics of cells, over 16 fields."""
+
+
+def seen(task: str, apply: Callable[[Image], Image]) -> Tensor:
+    """What is compared of the chart under a degradation."""
+    return cells(apply(GROUND.expand(16, -1, -1, -1))).mean(0) if task in RANDOM else apply(GROUND)
+
+
+def type_matched(task: str, seed: int) -> Callable[[Image], Image]:
+    """The degradation of an instruction that knows the type alone (`VisualInstruction.named`), its fields drawn anew."""
+    operator, severity = standard(task)
+    params = operator.draw(1, generator(seed, 1), severity)
+    return lambda x: Fitted(task, operator, params).apply(x, generator(seed, 2))
 
 
 def distances(pair: Example) -> tuple[float, float]:
-    """Of the oracle's and of the type-matched instruction from the one of the true parameters."""
-    seeds = range(4) if pair.task in RANDOM else range(1)
-    measure = cells if pair.task in RANDOM else torch.clone
-    truth, oracle, named = (
-        torch.stack([measure(picture) for picture in pictures]).mean(0)
-        for pictures in (
-            [pair.truth(GROUND, seed + 100) for seed in seeds],
-            [show(pair.fitted, GROUND, generator(seed)).picture for seed in seeds],
-            [VisualInstruction.named(pair.task, CHART, seed).picture for seed in seeds],
-        )
-    )
+    """From the true parameters' instruction: of the oracle's, and of type-matched ones, mean of 4."""
+    truth = seen(pair.task, lambda x: pair.truth(x, 100))
+    oracle = seen(pair.task, lambda x: pair.fitted.apply(x, generator(3)))
+    named = torch.stack([seen(pair.task, type_matched(pair.task, seed)) for seed in range(4)])
     return float((oracle - truth).square().mean()), float((named - truth).square().mean())
 
 

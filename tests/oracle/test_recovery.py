@@ -87,7 +87,9 @@ def test_radius_of_defocus(severity: float) -> None:
 def test_ratio_and_blur_of_lost_resolution(severity: float) -> None:
     pair = example("downsample", severity, "coffee")
     assert float(pair.found("ratio")) == pytest.approx(float(pair.true("ratio")), abs=0.1)
-    assert float(pair.found("sigma")) == pytest.approx(float(pair.true("sigma")), abs=0.15)
+    assert float(pair.found("sigma")) == pytest.approx(float(pair.true("sigma")), abs=0.35)
+    again = pair.fitted.apply(pair.hq[None], generator(0))[0]
+    assert (again - pair.lq).square().mean() < (pair.hq - pair.lq).square().mean() / 50
 
 
 @pytest.mark.parametrize("severity", [0.25, 0.5, 0.9])
@@ -110,7 +112,8 @@ def test_veil_transmission_blur_and_noise_of_water(severity: float) -> None:
     torch.testing.assert_close(pair.found("veil"), pair.true("veil"), rtol=0, atol=0.05)
     found, true = (value.flatten(1).median(1).values for value in (pair.found("transmission"), t))
     torch.testing.assert_close(found, true, rtol=0, atol=0.05)
-    assert pair.found("blur").item() == pytest.approx(pair.true("blur").item(), abs=0.15)
+    least = 0.3  # pixels: less blur is none
+    assert max(pair.found("blur").item(), least) == pytest.approx(max(pair.true("blur").item(), least), abs=0.1)
     assert pair.found("noise").item() == pytest.approx(pair.true("noise").item(), rel=0.15, abs=5e-4)
 
 

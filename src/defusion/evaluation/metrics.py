@@ -122,8 +122,8 @@ def ssim_3d(prediction: Image, target: Image) -> Tensor:
     Raises:
         ValueError: for other or unequal shapes.
     """
-    padded = (F.pad(x, (WINDOW // 2,) * 4, mode="replicate") for x in comparable(prediction, target))
-    return _similarity(*padded, _mean_3d).mean(dim=(1, 2, 3)).float()
+    x, y = (F.pad(side, (WINDOW // 2,) * 4, mode="replicate") for side in comparable(prediction, target))
+    return _similarity(x, y, _mean_3d).mean(dim=(1, 2, 3)).float()
 
 
 def mae(prediction: Image, target: Image) -> Tensor:

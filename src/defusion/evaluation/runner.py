@@ -70,7 +70,7 @@ class Evaluator:
         score = test.benchmark.protocol.scores
         row: Row = {"name": sample.name}
         for side, picture in (("input", sample.lq), ("restored", restored)):
-            scores = score(picture[None], sample.hq[None], self.perceptual)
+            scores = score(picture[None], sample.hq[None], self.perceptual, [f"{sample.name} ({side})"])
             row[side] = {name: min(float(value), MAX_PSNR) for name, value in scores.items()}
         if self.save is not None:
             write_png(self.save / f"{sample.name}.png", restored)

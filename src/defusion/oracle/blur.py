@@ -1,6 +1,9 @@
 """Blur of one pair: the kernel of a moving camera, and the radii of a lens out of focus."""
 
+from dataclasses import dataclass
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from defusion.degradations.base import to_linear, to_srgb
@@ -14,7 +17,7 @@ _RIDGE = 1e-3
 """Weight of the kernel's norm, of the power of the clean picture's gradients."""
 _NEGLIGIBLE = 0.03
 """Kernel values below this share of the largest are noise of the fit."""
-_ITERATIONS, _POWER_ITERATIONS = 300, 30
+_SOLUTIONS, _ITERATIONS, _POWER_ITERATIONS = 5, 150, 30
 _PATCHES = 5
 _PATCH = 80
 _RADIUS_STEP = 0.5
@@ -32,9 +35,9 @@ def blur_kernel(blurred: Image, sharp: Image) -> Tensor:
     """The kernel k >= 0 that explains `blurred = k * sharp` best, in the gradients of the pictures.
 
     Minimises |k * g - h|^2 + ridge |k|^2 over k >= 0 of a given support, g and h being the gradients of the
-    sharp and the blurred picture (as in Cho and Lee, "Fast motion deblurring", 2009). The correlations that
-    this takes come from Fourier transforms; the minimum is found by accelerated projected gradients
-    (Beck and Teboulle, 2009).
+    sharp and the blurred picture (as in Cho and Lee, "Fast motion deblurring", 2009), off the borders. The
+    Hessian is taken for that of a picture without borders, whose entries are one autocorrelation; what it gets
+    wrong is mended by solving again for what the kernel leaves.
 
     Args:
         blurred: (1, 3, H, W), linear light.
@@ -43,16 +46,20 @@ def blur_kernel(blurred: Image, sharp: Image) -> Tensor:
     Returns:
         (2 HALF + 1, 2 HALF + 1), adds up to 1.
     """
-    side = 2 * HALF + 1
-    cross, auto = _correlations(_gradients(blurred), _gradients(sharp))
+    side, views = 2 * HALF + 1, _Views.of(_gradients(blurred), _gradients(sharp))
     lags = torch.arange(side)
     apart = lags[:, None] - lags + side - 1  # the lag between two taps, as an index
-    gram = auto[apart[:, None, :, None], apart[None, :, None, :]].reshape(side**2, side**2)
+    auto = views.autocorrelation()
     scale = float(auto[side - 1, side - 1])
     if scale <= 0:
         return _delta(side)
-    gram = gram / scale + _RIDGE * torch.eye(side**2)
-    kernel = _non_negative(gram, cross.flatten() / scale).view(side, side)
+    hessian = auto[apart[:, None, :, None], apart[None, :, None, :]].reshape(side**2, side**2) / scale
+    hessian += _RIDGE * torch.eye(side**2)
+    kernel = torch.zeros(side, side)
+    for _ in range(_SOLUTIONS):
+        left = views.unexplained(kernel) / scale - _RIDGE * kernel
+        start = kernel.flatten()
+        kernel = _non_negative(hessian, left.flatten() + hessian @ start, start).view(side, side)
     kernel = torch.where(kernel < _NEGLIGIBLE * kernel.max(), 0.0, kernel)
     total = kernel.sum()
     return kernel / total if total > 0 else _delta(side)
@@ -71,41 +78,62 @@ def _gradients(x: Image) -> Tensor:
     return torch.cat([down, across])
 
 
-def _correlations(blurred: Tensor, sharp: Tensor) -> tuple[Tensor, Tensor]:
-    """sum h(p) g(p - k) for |k| <= HALF, and sum g(p) g(p + k) for |k| <= 2 HALF, p off the borders."""
-    inner = torch.zeros(blurred.shape[1:])
-    inner[HALF:-HALF, HALF:-HALF] = 1
-    size = [length + 4 * HALF for length in inner.shape]
-    target = torch.fft.rfft2(blurred * inner, s=size)
-    source, cut = torch.fft.rfft2(sharp, s=size), torch.fft.rfft2(sharp * inner, s=size)
-    cross = torch.fft.irfft2((target * source.conj()).sum(0), s=size)
-    auto = torch.fft.irfft2(cut.abs().square().sum(0), s=size)
-    return _lags(cross, HALF), _lags(auto, 2 * HALF)
+@dataclass(frozen=True)
+class _Views:
+    """Two pictures (C, H, W), their borders left out, as Fourier transforms."""
+
+    blurred: Tensor
+    inner: Tensor
+    """1 where a kernel does not reach over the border, (H, W)."""
+    sharp: Tensor
+    """The transform of the sharp one, padded to `size`."""
+    cut: Tensor
+    """That of its inner part."""
+    size: tuple[int, int]
+
+    @classmethod
+    def of(cls, blurred: Tensor, sharp: Tensor) -> "_Views":
+        inner = torch.zeros(sharp.shape[1:])
+        inner[HALF:-HALF, HALF:-HALF] = 1
+        size = (sharp.shape[1] + 4 * HALF, sharp.shape[2] + 4 * HALF)
+        return cls(blurred, inner, torch.fft.rfft2(sharp, s=size), torch.fft.rfft2(sharp * inner, s=size), size)
+
+    def autocorrelation(self) -> Tensor:
+        """sum g(p) g(p + k) for |k| <= 2 HALF."""
+        return self._lags(self.cut.abs().square().sum(0), 2 * HALF)
+
+    def unexplained(self, kernel: Tensor) -> Tensor:
+        """sum (h - kernel * g)(p) g(p - k) over the inner p, for |k| <= HALF."""
+        padded = F.pad(kernel, (0, self.size[1] - kernel.shape[1], 0, self.size[0] - kernel.shape[0]))
+        transform = torch.fft.rfft2(padded.roll((-HALF, -HALF), (0, 1)))
+        height, width = self.inner.shape
+        explained = torch.fft.irfft2(transform * self.sharp, s=self.size)[:, :height, :width]
+        left = torch.fft.rfft2((self.blurred - explained) * self.inner, s=self.size)
+        return self._lags((left * self.sharp.conj()).sum(0), HALF)
+
+    def _lags(self, transform: Tensor, reach: int) -> Tensor:
+        rolled = torch.fft.irfft2(transform, s=self.size).roll((reach, reach), (0, 1))
+        return rolled[: 2 * reach + 1, : 2 * reach + 1]
 
 
-def _lags(correlation: Tensor, reach: int) -> Tensor:
-    rolled = correlation.roll((reach, reach), (0, 1))
-    return rolled[: 2 * reach + 1, : 2 * reach + 1]
-
-
-def _non_negative(gram: Tensor, target: Tensor) -> Tensor:
-    """The minimum of k G k / 2 - t k over k >= 0."""
-    step = 1 / _largest_eigenvalue(gram)
-    kernel = ahead = torch.full_like(target, 1 / len(target))
+def _non_negative(hessian: Tensor, target: Tensor, start: Tensor) -> Tensor:
+    """The minimum of k G k / 2 - t k over k >= 0, by accelerated projected gradients (Beck and Teboulle, 2009)."""
+    step = 1 / _largest_eigenvalue(hessian)
+    kernel = ahead = start
     momentum = 1.0
     for _ in range(_ITERATIONS):
-        moved = (ahead - step * (gram @ ahead - target)).clamp_(min=0)
+        moved = (ahead - step * (hessian @ ahead - target)).clamp_(min=0)
         following = (1 + (1 + 4 * momentum**2) ** 0.5) / 2
         ahead = moved + (momentum - 1) / following * (moved - kernel)
         kernel, momentum = moved, following
     return kernel
 
 
-def _largest_eigenvalue(gram: Tensor) -> float:
+def _largest_eigenvalue(symmetric: Tensor) -> float:
     """By power iteration, and a twentieth more: a step is never too long."""
-    vector = torch.ones(len(gram))
+    vector = torch.ones(len(symmetric))
     for _ in range(_POWER_ITERATIONS):
-        vector = gram @ (vector / vector.norm())
+        vector = symmetric @ (vector / vector.norm())
     return 1.05 * float(vector.norm())
 
 

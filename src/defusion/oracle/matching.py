@@ -27,6 +27,8 @@ _JITTER = 0.25
 _BATCH = 8
 _BROAD = 0.05
 """Share of the scatter of all draws that counts as noise of a statistic: real pictures are not the library's."""
+_EXACT = 1e-6
+"""A distance so small is none: the pair is clean."""
 
 
 @dataclass(frozen=True)
@@ -107,9 +109,9 @@ def _breed(elite: Params, everything: Params, draw: torch.Generator) -> Params:
 
 
 def _mean(params: Params, distances: Tensor) -> Params:
-    """The mean of the nearest draws, the nearer the more; an exact match stands alone. One row."""
-    nearest = distances.argsort()[:_ELITE]
-    weight = 1 / (distances[nearest] - distances[nearest[0]] * 0.9 + 1e-9) ** 2
+    """The mean of the nearest draws, the nearer the more; the first exact match stands alone. One row."""
+    nearest = distances.argsort(stable=True)[: _ELITE if distances.min() > _EXACT else 1]
+    weight = 1 / (distances[nearest] - 0.9 * distances[nearest[0]] + _EXACT) ** 2
     weight = weight / weight.sum()
     result: Params = {}
     for name, value in params.items():

@@ -20,8 +20,9 @@ def statistics(y: Image, x: Image) -> Tensor:
     """Statistics of degraded pictures against the clean one.
 
     Colour: mean of the change and log of its strength, by channel. Tone: slope of y on x, and mean change, by
-    brightness. Depth: mean change, by place. Particles and noise: quantiles of the change of luminance, and the share of pixels
-    that it changes; in octave bands, the log of its strength, its peakedness, its skew, and its direction.
+    brightness. Depth: mean change, by place. Particles and noise: quantiles of the change of luminance, and the
+    share of pixels that it changes; in octave bands, the log of its strength, its peakedness, its skew, and its
+    direction.
 
     Args:
         y: (n, 3, H, W).
