@@ -251,6 +251,7 @@ def test_a_part_on_purpose_is_called_one(run: Run, gopro: Path, capsys: Any) -> 
         (["--task", "rain", "--data", "no/such/folder"], ["no/such/folder"]),
         (["--task", "table2"], ["none of its test sets", "NH-HAZE"]),
         (["--task", "rain", "--lpips", "nowhere.pth"], ["nowhere.pth"]),
+        (["--task", "live1", "--severity", "0.3"], ["--severity", "live1", "--standin"]),
     ],
 )
 def test_what_cannot_be_evaluated_is_one_message(
@@ -270,6 +271,18 @@ def test_tasks_are_listed_and_explained(run: Run, capsys: Any) -> None:
     assert "seungjunnah" in printed
     assert "{scene}/sharp/{name}" in printed
     assert run("tasks", "gorpo") == 2
+
+
+def test_a_severity_changes_the_pictures_and_not_the_instruction(run: Run, tmp_path: Path) -> None:
+    write_pictures(tmp_path / "photos", ["a"], (64, 64))
+    found = []
+    for severity in (0.1, 0.9):
+        arguments = ("--task", "gopro", "--standin", "--data", "photos", "--severity", severity)
+        assert run("eval", *arguments, "--json", "one.json") == 0
+        found.append(scores(Path("one.json")))
+        assert f"motion_blur ({severity})" in found[-1]["dataset"]
+    assert found[0]["input"]["psnr"] > found[1]["input"]["psnr"]
+    assert found[0]["instruction"] == found[1]["instruction"]
 
 
 def test_the_oracle_shows_each_picture_its_own(run: Run, tmp_path: Path) -> None:

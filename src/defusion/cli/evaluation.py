@@ -1,5 +1,6 @@
 """Commands that evaluate: `eval` and `tasks`."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,7 +15,16 @@ from defusion.evaluation.outcome import Outcome
 from defusion.evaluation.page import write_page
 from defusion.evaluation.report import write_json, write_text
 from defusion.evaluation.tables import csv, markdown, overview
-from defusion.evaluation.tasks import MissingDataError, explain, find_tasks, is_synthetic, listing, missing, stand_in
+from defusion.evaluation.tasks import (
+    MissingDataError,
+    degradation,
+    explain,
+    find_tasks,
+    is_synthetic,
+    listing,
+    missing,
+    stand_in,
+)
 from defusion.layouts import find_root
 from defusion.restore.restorer import Restorer
 
@@ -28,6 +38,9 @@ def evaluate(
     instruction: Annotated[
         Literal["type-matched", "oracle"], typer.Option(help="oracle: fitted to each picture and its reference.")
     ] = "type-matched",
+    severity: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Of a synthetic degradation; the instruction shows mid severity.")
+    ] = None,
     standin: Annotated[bool, typer.Option(help="A synthetic stand-in on clean pictures.")] = False,
     subset: Annotated[bool, typer.Option(help="Evaluate a part of the test set on purpose.")] = False,
     devices: Annotated[int, typer.Option(min=1, help="Processes, each on a device of its own.")] = 1,
@@ -41,7 +54,9 @@ def evaluate(
     """Restore and score the pictures of a task, or of a group of them, each by its protocol."""
     chosen = find_tasks(task)
     if standin:
-        chosen = tuple(stand_in(own) if not is_synthetic(own) else own for own in chosen)
+        chosen = tuple(own if is_synthetic(own) else stand_in(own) for own in chosen)
+    if severity is not None:
+        chosen = tuple(_at(own, severity) for own in chosen)
     absent = () if len(chosen) == 1 else tuple(own for own in chosen if not _is_there(own, data))
     requests = [
         Request(own, data, weights, steps, seed, instruction == "oracle", standin, subset, lpips, save)
@@ -85,6 +100,19 @@ def tasks(name: Annotated[str, typer.Argument(help="A test set: its layout, sour
         return
     for own in find_tasks(name):
         console.print(explain(own, "what it is"), highlight=False, markup=False)
+
+
+def _at(benchmark: Benchmark, severity: float) -> Benchmark:
+    """A synthetic test at another severity."""
+    if not is_synthetic(benchmark):
+        raise ValueError(
+            f"--severity: expected a degradation of clean pictures, got the test set {benchmark.name}, whose strength "
+            "is its own; leave --severity out, or add --standin"
+        )
+    at = degradation(benchmark.task, severity)
+    return replace(
+        benchmark, title=benchmark.title.replace(degradation(benchmark.task).title, at.title), synthesis=at.synthesis
+    )
 
 
 def _is_there(benchmark: Benchmark, data: str | None) -> bool:

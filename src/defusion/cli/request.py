@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from rich import get_console
 
 from data_modules.benchmark import open_benchmark
 from data_modules.clean import CleanPairs
@@ -94,13 +96,17 @@ class Request:
 
     def run(self, test: TestSet, evaluator: Evaluator, devices: int = 1) -> Outcome:
         """Scores what is left of the test set; an interrupted run goes on where it was."""
-        ledger = self.ledger(test)
+        ledger, start = self.ledger(test), time.perf_counter()
         left = [number for number, name in enumerate(test.pairs.names) if name not in ledger.rows]
         with watched(self.benchmark.name, len(test), ledger) as keep:
             if devices == 1 or len(left) < 2:
                 evaluator.run(test, left, keep)
             else:
                 share_out(self.work, left, devices, keep)
+        if left and devices == 1:
+            busy = sum(ledger.rows[test.pairs.names[number]]["seconds"] for number in left)
+            wall = time.perf_counter() - start
+            get_console().print(f"{len(left)} pictures in {wall:.1f} s, {busy / wall:.0%} of it restoring")
         rows = [ledger.rows[name] for name in test.pairs.names]
         outcome = self._outcome(test, rows)
         ledger.close()

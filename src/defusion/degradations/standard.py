@@ -28,8 +28,17 @@ def standard(spec: str) -> tuple[Compose, Tensor]:
     return Compose(members), torch.tensor([severities])
 
 
-def degrade(hq: Image, spec: str, *key: int) -> Image:
-    """hq (1, 3, H, W) under the standard degradation, fixed by the key, for example (seed, image number)."""
-    operator, severity = standard(spec)
+def degrade(hq: Image, spec: str, *key: int, severity: float | None = None) -> Image:
+    """hq (1, 3, H, W) under the standard degradation, fixed by the key, for example (seed, image number).
+
+    Args:
+        hq: the clean picture.
+        spec: "rain" or "rain+noise".
+        key: of the randomness.
+        severity: of every member in [0, 1]; that of the standard test when not given.
+    """
+    operator, severities = standard(spec)
+    if severity is not None:
+        severities = torch.full_like(severities, severity)
     draw = generator(*key)
-    return operator.apply(hq, operator.draw(1, draw, severity), draw)
+    return operator.apply(hq, operator.draw(1, draw, severities), draw)

@@ -14,12 +14,14 @@ class Synthesis:
 
     Attributes:
         kind: "awgn" (sigma in 8-bit units), "jpeg" (Pillow's codec, 4:2:0, at a quality), or "standard"
-            (the degradations of `task` at mid severity, `defusion.degradations.standard`).
+            (the degradations of `task`, `defusion.degradations.standard`).
         level: sigma or quality; not used by "standard".
+        severity: of "standard", in [0, 1]; mid severity (noise: sigma 25) when not given.
     """
 
     kind: Literal["awgn", "jpeg", "standard"]
     level: float = 0.0
+    severity: float | None = None
 
 
 @dataclass(frozen=True)

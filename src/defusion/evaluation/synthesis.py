@@ -18,7 +18,7 @@ def make_input(synthesis: Synthesis, task: str, target: Tensor, number: int, see
     - "awgn": x + sigma/255 N(0, 1), independent for each value, clipped and rounded: the noisy colour pictures
       of CBSD68, Kodak24, McMaster and Urban100 (FFDNet, Zhang et al., TIP 2018), but for their unclipped floats.
     - "jpeg": libjpeg's file at the quality, chroma 4:2:0, as Pillow writes and reads it.
-    - "standard": the degradations of the task at mid severity, `defusion.degradations.standard`.
+    - "standard": the degradations of the task at the severity, `defusion.degradations.standard`.
 
     Args:
         synthesis: kind and level.
@@ -36,7 +36,7 @@ def make_input(synthesis: Synthesis, task: str, target: Tensor, number: int, see
         noise = torch.randn(target.shape, generator=generator(seed, number))
         degraded = target + synthesis.level / 255 * noise
     else:
-        degraded = degrade(target[None], task, seed, number)[0]
+        degraded = degrade(target[None], task, seed, number, severity=synthesis.severity)[0]
     return to_tensor(to_uint8(degraded))
 
 

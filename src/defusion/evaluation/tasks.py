@@ -47,15 +47,22 @@ def find_tasks(name: str) -> tuple[Benchmark, ...]:
     )
 
 
-def degradation(spec: str) -> Benchmark:
+def degradation(spec: str, severity: float | None = None) -> Benchmark:
     """The standard degradation "rain+noise" of clean pictures, as a test set without a home.
+
+    Args:
+        spec: degradations joined by "+", in the order they act.
+        severity: of each, in [0, 1]; mid severity (noise: sigma 25) when not given. The type-matched instruction
+            shows mid severity all the same: a user knows the kind, rarely the strength.
 
     Raises:
         ValueError: for an unknown name.
     """
     spec = parse(spec).name
     strengths = [
-        f"{member} (Gaussian, sigma {NOISE_SIGMA:g})" if member == "noise" else f"{member} ({MID_SEVERITY:g})"
+        f"{member} (Gaussian, sigma {NOISE_SIGMA:g})"
+        if member == "noise" and severity is None
+        else f"{member} ({MID_SEVERITY if severity is None else severity:g})"
         for member in spec.split("+")
     ]
     return Benchmark(
@@ -67,15 +74,14 @@ def degradation(spec: str) -> Benchmark:
         None,
         (Layout("{name}"),),
         (),
-        synthesis=Synthesis("standard"),
-        note="the severity is in brackets; the instruction shows the same severity by another draw",
+        synthesis=Synthesis("standard", severity=severity),
+        note="the severity is in brackets; the type-matched instruction shows mid severity, by another draw",
     )
 
 
 def stand_in(benchmark: Benchmark) -> Benchmark:
     """The synthetic stand-in of a test set: its task as a degradation of clean pictures, labelled as such."""
-    spec = benchmark.task if "{" not in benchmark.task else "haze+rain"
-    own = degradation(spec)
+    own = degradation(benchmark.task if "{" not in benchmark.task else "haze+rain")
     return Benchmark(**{**vars(own), "name": benchmark.name, "title": f"stand-in for {benchmark.title}: {own.title}"})
 
 
