@@ -14,7 +14,7 @@ from defusion.random import generator
 from defusion.types import Image, Params
 
 SIZE = 224
-MATCHED = {"rain": 144, "snow": 144, "raindrop": 192, "low_light+haze": 112, "rain+noise": 112}
+MATCHED = {"rain": 128, "snow": 128, "raindrop": 160, "low_light+haze": 96, "rain+noise": 96}
 """What is matched by many draws is measured on smaller pictures."""
 
 

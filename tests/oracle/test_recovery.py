@@ -1,5 +1,7 @@
 """Known parameters are recovered from one pair."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -71,25 +73,26 @@ def test_kernel_of_motion_under_mild_noise(severity: float, sigma: float) -> Non
     assert kernel.min() >= 0
 
 
-@pytest.mark.parametrize("severity", [0.3, 0.6, 0.9])
+@pytest.mark.parametrize("severity", [0.2, 0.5, 0.8])
 def test_radius_of_defocus(severity: float) -> None:
     pair = example("defocus_blur", severity, "chelsea")
-    round_lens = pair.true("radius").tolist()
+    nearest, farthest = pair.true("radius").tolist()
     blades = float(pair.true("blades"))
     if blades:  # a disc of the polygon's area
-        round_lens = [radius * (blades / 2 / np.pi * np.sin(2 * np.pi / blades)) ** 0.5 for radius in round_lens]
+        disc = (blades / 2 / math.pi * math.sin(2 * math.pi / blades)) ** 0.5
+        nearest, farthest = disc * nearest, disc * farthest
     smallest, largest = pair.found("radius").tolist()
-    assert max(round_lens[0] - 1, 0) < smallest <= largest < round_lens[1] + 1
+    assert nearest - 1 < smallest <= largest < farthest + 1
+    assert (smallest + largest) / 2 == pytest.approx((nearest + farthest) / 2, abs=0.6)
     assert largest <= DefocusBlur().max_radius
 
 
-@pytest.mark.parametrize("severity", [0.3, 0.6, 0.9])
-def test_ratio_and_blur_of_lost_resolution(severity: float) -> None:
-    pair = example("downsample", severity, "coffee")
-    assert float(pair.found("ratio")) == pytest.approx(float(pair.true("ratio")), abs=0.1)
-    assert float(pair.found("sigma")) == pytest.approx(float(pair.true("sigma")), abs=0.35)
+@pytest.mark.parametrize("severity", [0.2, 0.5, 0.8])
+def test_ratio_and_loss_of_resolution(severity: float) -> None:
+    pair = example("downsample", severity, "chelsea")
+    assert float(pair.found("ratio")) == pytest.approx(float(pair.true("ratio")), abs=0.02)
     again = pair.fitted.apply(pair.hq[None], generator(0))[0]
-    assert (again - pair.lq).square().mean() < (pair.hq - pair.lq).square().mean() / 50
+    assert (again - pair.lq).square().mean() < 0.01 * (pair.hq - pair.lq).square().mean()
 
 
 @pytest.mark.parametrize("severity", [0.25, 0.5, 0.9])

@@ -18,8 +18,8 @@ _RIDGE = 1e-3
 _NEGLIGIBLE = 0.03
 """Kernel values below this share of the largest are noise of the fit."""
 _SOLUTIONS, _ITERATIONS, _POWER_ITERATIONS = 5, 150, 30
-_PATCHES = 5
-_PATCH = 80
+_PATCHES, _PATCH = 5, 80
+"""Patches along a side of the picture in which the radius of defocus is found, and their size in pixels."""
 _RADIUS_STEP = 0.5
 _STIFFNESS = 0.02
 """Weight of a radius that does not vary, of that of all patches."""

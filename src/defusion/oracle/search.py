@@ -3,19 +3,24 @@
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from defusion.degradations.compression import Jpeg, jpeg
-from defusion.degradations.resolution import BICUBIC, Downsample
+from defusion.degradations.resolution import AREA, BICUBIC, Downsample
 from defusion.oracle.fitted import Fitted, Pair
 from defusion.types import Params
 
 _BATCH = 8
 _JPEG_PART = 256
-_RATIO_STEP, _SIGMAS = 0.1, 7
-"""The coarse grid of ratios and blurs."""
-_PARTS = ((96, 0.08, 0.3), (96, 0.03, 0.1), (192, 0.01, 0.1), (256, 0.004, 0.05))
-"""The rounds of the search: pixels along a side compared, and how far the ratio and the blur are moved."""
+"""Pixels along a side that are compressed."""
+_RATES, _SIGMAS, _START = 96, 4, 80
+"""The coarse grid of 1 / ratio and of blurs, and pixels along a side that it compares; bicubic down, and up the two
+methods that differ most."""
+_BEAM = 8
+"""Ratios of the coarse grid from which the search goes on."""
+_ROUNDS = ((80, 0.008, 0.5, 3), (96, 0.003, 0.25, 1), (96, 0.0015, 0.12, 1), (160, 0.0006, 0.06, 1))
+"""Then: pixels along a side compared, how far 1 / ratio and the blur are moved, and how many go on."""
 _MARGIN = 8
 """Pixels on the sides where a part was cut, which are not compared."""
 
@@ -43,42 +48,59 @@ def fit_jpeg(pair: Pair) -> Fitted:
 
 
 def fit_downsample(pair: Pair) -> Fitted:
-    """Ratio, blur and the methods of resampling, by search: a coarse grid, then one parameter at a time.
+    """Ratio, blur and the methods of resampling, by search: a coarse grid, then ever finer steps.
 
     The grid of the low resolution is taken to start at the picture's corner. How exactly the ratio must be met to
     bring both grids together grows with the part that is compared, so that the search goes on in larger parts.
     """
-    lens, bicubic = Downsample(), torch.tensor([float(BICUBIC)])
-    ratios = torch.arange(1, lens.max_ratio + _RATIO_STEP / 2, _RATIO_STEP)
-    sigmas = torch.linspace(0, lens.sigma[1], _SIGMAS)
-    trial = torch.cartesian_prod(ratios, sigmas, bicubic, bicubic)
-    best = _best(lens, pair.part(0, 0, _PARTS[0][0]), trial)
-    methods = torch.arange(3.0)
-    for size, reach, spread in _PARTS:
-        part, steps = pair.part(0, 0, size), torch.linspace(-1, 1, 9)
-        best = _best(lens, part, torch.cartesian_prod(best[0:1], best[1:2], methods, methods))
-        for index, (least, largest), step in ((1, (0.0, lens.sigma[1]), spread), (0, (1.0, lens.max_ratio), reach)):
-            trial = best.repeat(len(steps), 1)
-            trial[:, index] = (best[index] + step * steps).clamp(least, largest)
-            best = _best(lens, part, trial)
-    return Fitted("downsample", lens, _resampling(best[None]))
+    lens, steps = Downsample(), torch.linspace(-1, 1, 9)
+    rows, ways = _starts(lens, pair), torch.cartesian_prod(torch.arange(3.0), torch.arange(3.0))
+    for size, reach, spread, kept in _ROUNDS:
+        part = pair.part(0, 0, size)
+        for column, wanted in ((0, reach * steps), (1, spread * steps[::2])):
+            trial = rows[:, None].repeat(1, len(wanted), 1)
+            trial[..., column] += wanted
+            trial[..., 0].clamp_(1 / lens.max_ratio, 1)
+            trial[..., 1].clamp_(0, lens.sigma[1])
+            if column == 1:
+                trial = trial.repeat_interleave(len(ways), 1)
+                trial[..., 2:] = ways.repeat(len(wanted), 1)
+            errors, best = _errors(lens, part, trial.flatten(0, 1)).view(len(rows), -1).min(1)
+            rows = trial[torch.arange(len(rows)), best]
+        rows = rows[errors.argsort()[:kept]]
+    return Fitted("downsample", lens, _resampling(rows))
 
 
-def _best(lens: Downsample, part: Pair, rows: Tensor) -> Tensor:
-    """The row, of (n, 4), whose resampling explains the part best."""
+def _starts(lens: Downsample, pair: Pair) -> Tensor:
+    """Rows (n, 4) from which the search goes on: ratios that are better than their neighbours, with their blur.
+
+    The right ratio is one of many such, as others give the same loss on another grid.
+    """
+    rates, sigmas = torch.linspace(1 / lens.max_ratio, 1, _RATES), torch.linspace(0, lens.sigma[1], _SIGMAS)
+    down, up = torch.tensor([float(BICUBIC)]), torch.tensor([float(BICUBIC), float(AREA)])
+    grid = torch.cartesian_prod(up, rates, sigmas, down)[:, [1, 2, 3, 0]]
+    errors, blur = _errors(lens, pair.part(0, 0, _START), grid).view(-1, _SIGMAS).min(1)
+    curves = errors.view(len(up), _RATES)
+    least = F.max_pool1d(-curves, 3, stride=1, padding=1) == -curves
+    chosen = torch.where(least.flatten(), errors, torch.inf).argsort()[: min(_BEAM, int(least.sum()))]
+    return grid[chosen * _SIGMAS + blur[chosen]]
+
+
+def _errors(lens: Downsample, part: Pair, rows: Tensor) -> Tensor:
+    """Mean square error of the part under each row."""
 
     def errors(candidates: Tensor) -> Tensor:
         x = part.hq.expand(len(candidates), -1, -1, -1)
         y = lens.apply(x, _resampling(candidates), torch.Generator())
         return (y - part.lq)[..., :-_MARGIN, :-_MARGIN].square().mean((1, 2, 3))
 
-    return rows[_batched(errors, rows).argmin()]
+    return _batched(errors, rows)
 
 
 def _resampling(rows: Tensor) -> Params:
-    """(n, 4), ratio, sigma, down, up, as parameters of `Downsample`."""
-    ratio, sigma, down, up = rows.unbind(1)
-    return {"ratio": ratio, "sigma": sigma, "down": down.long(), "up": up.long()}
+    """(n, 4), 1 / ratio, sigma, down, up, as parameters of `Downsample`."""
+    rate, sigma, down, up = rows.unbind(1)
+    return {"ratio": 1 / rate, "sigma": sigma, "down": down.long(), "up": up.long()}
 
 
 def _batched(errors: Callable[[Tensor], Tensor], candidates: Tensor) -> Tensor:
