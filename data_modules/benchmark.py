@@ -5,13 +5,16 @@ from pathlib import Path
 from typing import Protocol
 
 from data_modules.blocks import BlockPairs
-from data_modules.levels import Levels, Sizes, read_levels
+from data_modules.levels import Levels, Sizes, identity_of, read_levels
 from data_modules.pair_tables import StreamedPairs, TablePairs
 from data_modules.photos import STREAM_PREFIX
 from data_modules.tables import is_data_set, is_hub_name
 from defusion.imageio import ImageError, image_size
 from defusion.layouts import Faults, Layout, LayoutError, PairPaths, describe, find_root, pair_up
 from defusion.patterns import ARRAYS
+
+MIN_SIDE = 11
+"""Smallest side of a picture that can be scored, in pixels: the window of SSIM."""
 
 
 class PairSetError(ValueError):
@@ -25,11 +28,13 @@ class PairSet(Protocol):
         names: unique, in the natural order of the files or the order of the table.
         facts: what is known of each sample by name: "scene", "degradation".
         layout: how the pictures lie where they were found, one readable line.
+        identity: another one when the pictures have changed.
     """
 
     names: Sequence[str]
     facts: Sequence[Mapping[str, str]]
     layout: str
+    identity: str
 
     def __len__(self) -> int: ...
 
@@ -41,9 +46,9 @@ class PairSet(Protocol):
         """
         ...
 
-
-class _Source(PairSet, Protocol):
-    def sizes(self, position: int, /) -> Sizes: ...
+    def sizes(self, position: int, /) -> Sizes:
+        """Height and width of the degraded picture, None where there is none, and of its reference."""
+        ...
 
 
 def open_benchmark(
@@ -80,15 +85,22 @@ def open_benchmark(
         raise PairSetError(f"{error}{names}") from error
     except ValueError as error:
         raise PairSetError(str(error)) from error
+    check(place, source, faults, _wrong_count(len(source), count, subset), crop_target)
+    return _Cropped(source) if crop_target else source
+
+
+def check(place: str, source: PairSet, faults: Faults, wrong: str = "", crop_target: bool = False) -> None:
+    """Refuses a test set with the faults found so far, of a wrong number, or with unfit pictures.
+
+    Raises:
+        PairSetError: names all kinds of faults at once.
+    """
     _check_sizes(source, crop_target, faults)
-    lines = describe(faults)
-    if wrong := _wrong_count(len(source), count, subset):
-        lines.insert(0, wrong)
+    lines = [*([wrong] if wrong else []), *describe(faults)]
     if lines:
         raise PairSetError(
             f"{place}: nothing was restored, for the test set is not as it should be:\n  " + "\n  ".join(lines)
         )
-    return _Cropped(source) if crop_target else source
 
 
 class FilePairs:
@@ -106,6 +118,7 @@ class FilePairs:
     def __init__(self, pairs: Sequence[PairPaths], layout: str) -> None:
         self._pairs = list(pairs)
         self.layout = layout
+        self.identity = identity_of(path for pair in pairs for path in (pair.input, pair.target) if path)
         self.names: Sequence[str] = [pair.name for pair in pairs]
         self.facts: Sequence[Mapping[str, str]] = [pair.names for pair in pairs]
 
@@ -130,9 +143,14 @@ class _Cropped:
         self._source = source
         self.names, self.facts = source.names, source.facts
         self.layout = f"{source.layout}, references cropped in their middle"
+        self.identity = source.identity
 
     def __len__(self) -> int:
         return len(self._source)
+
+    def sizes(self, position: int) -> Sizes:
+        degraded, target = self._source.sizes(position)
+        return degraded, degraded or target
 
     def __getitem__(self, position: int) -> tuple[Levels | None, Levels]:
         degraded, target = self._source[position]
@@ -143,7 +161,7 @@ class _Cropped:
         return degraded, target[top : top + height, left : left + width]
 
 
-def _open(data: str, layouts: Sequence[Layout], faults: Faults) -> _Source:
+def _open(data: str, layouts: Sequence[Layout], faults: Faults) -> PairSet:
     paired = any(layout.input is not None for layout in layouts)
     path = Path(data)
     if data.startswith(STREAM_PREFIX):
@@ -166,7 +184,7 @@ _ACCEPTED = (
 )
 
 
-def _open_folder(root: Path, layouts: Sequence[Layout], paired: bool, faults: Faults) -> _Source:
+def _open_folder(root: Path, layouts: Sequence[Layout], paired: bool, faults: Faults) -> PairSet:
     try:
         pairing = pair_up(root, layouts)
     except LayoutError:
@@ -179,13 +197,15 @@ def _open_folder(root: Path, layouts: Sequence[Layout], paired: bool, faults: Fa
     return FilePairs(pairing.pairs, str(pairing.layout))
 
 
-def _check_sizes(source: _Source, crop_target: bool, faults: Faults) -> None:
+def _check_sizes(source: PairSet, crop_target: bool, faults: Faults) -> None:
     for position, name in enumerate(source.names):
         try:
             degraded, target = source.sizes(position)
         except ImageError as error:
             faults.setdefault("unreadable", []).append(str(error))
             continue
+        if min(*(degraded or target), *target) < MIN_SIDE:
+            faults.setdefault(f"smaller than the {MIN_SIDE} px of SSIM's window", []).append(name)
         if degraded is None or degraded == target:
             continue
         if not crop_target or degraded[0] > target[0] or degraded[1] > target[1]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import io
 
-from data_modules.levels import Levels, Sizes
+from data_modules.levels import Levels, Sizes, identity_of
 from defusion.imageio import ImageError
 
 
@@ -32,6 +32,7 @@ class BlockPairs:
 
     def __init__(self, target: Path, input: Path | None) -> None:
         self._paths = (target,) if input is None else (target, input)
+        self.identity = identity_of(self._paths)
         self.layout = " with ".join(path.name for path in reversed(self._paths))
         (self._shape, *others) = (_shape(path) for path in self._paths)
         if others and others[0] != self._shape:

@@ -3,27 +3,48 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from data_modules.photos import EMBEDDED, FolderPhotos, PhotoSource, open_photos
-from defusion.imageio import Picture
+from data_modules.benchmark import FilePairs, PairSet, check, open_benchmark
+from data_modules.levels import Sizes
+from data_modules.photos import EMBEDDED, EmbeddedPhotos
+from data_modules.tables import is_data_set
+from defusion.imageio import Picture, find_images
+from defusion.layouts import Layout, PairPaths
 
 
-class CleanPairs:
-    """The references of a synthetic test.
+def open_clean(data: str | None) -> PairSet:
+    """The references of a synthetic test, checked as those of any test set: none is passed over or replaced.
 
     Args:
         data: None for the held-out embedded photographs; a folder, all of whose pictures are taken; or a picture
-            data set of `datasets`, as `open_photos` has it, whose held-out share is taken.
+            data set of `datasets`, whose test split is taken where it has one.
 
-    Attributes:
-        names: of the pictures: paths below the folder without suffix, or numbers.
-        facts: nothing.
-        layout: where they come from, in words.
+    Raises:
+        PairSetError: nothing of that kind there, or pictures that cannot be read.
     """
+    if data is None:
+        return EmbeddedPairs()
+    folder = Path(data)
+    if not folder.is_dir() or is_data_set(folder):
+        return open_benchmark(data, (Layout("{name}"),))
+    paths = find_images(folder)
+    names = [path.relative_to(folder).with_suffix("").as_posix() for path in paths]
+    if len(set(names)) < len(names):  # as a.png beside a.jpg
+        names = [path.relative_to(folder).as_posix() for path in paths]
+    pictures = [PairPaths(name, path, None, {}) for name, path in zip(names, paths, strict=True)]
+    pairs = FilePairs(pictures, f"all pictures of {data}")
+    check(data, pairs, {})
+    return pairs
 
-    def __init__(self, data: str | None) -> None:
-        self._source, self.names = _open(data)
+
+class EmbeddedPairs:
+    """The held-out photographs in scikit-image's wheel; see `PairSet`."""
+
+    def __init__(self) -> None:
+        self._source = EmbeddedPhotos("val")
+        self.names: Sequence[str] = [Path(name).stem for name in EMBEDDED["val"]]
         self.facts: Sequence[Mapping[str, str]] = [{}] * len(self._source)
-        self.layout = f"clean pictures of {data or 'the package'}"
+        self.layout = "the embedded photographs"
+        self.identity = "embedded"
 
     def __len__(self) -> int:
         return len(self._source)
@@ -32,15 +53,7 @@ class CleanPairs:
         """No degraded picture, and the reference, uint8 (H, W, 3)."""
         return None, self._source[position]
 
-
-def _open(data: str | None) -> tuple[PhotoSource, Sequence[str]]:
-    if not data:
-        return open_photos(None, "val"), [Path(name).stem for name in EMBEDDED["val"]]
-    if Path(data).is_dir():
-        folder = FolderPhotos(data)
-        relative = [path.relative_to(data) for path in folder.paths]
-        stems = [path.with_suffix("").as_posix() for path in relative]
-        same = len(set(stems)) < len(stems)
-        return folder, [path.as_posix() for path in relative] if same else stems
-    source = open_photos(data, "val")
-    return source, [str(number) for number in range(len(source))]
+    def sizes(self, position: int) -> Sizes:
+        """No degraded picture, and height and width of the reference."""
+        height, width, _ = self._source[position].shape
+        return None, (height, width)

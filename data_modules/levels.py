@@ -1,6 +1,8 @@
 """Pictures at the precision of their file: 8 bits a sample, or 16 where a colour PNG or TIFF has them."""
 
+import hashlib
 import warnings
+from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
 from typing import TypeAlias
@@ -19,6 +21,17 @@ Sizes: TypeAlias = tuple[tuple[int, int] | None, tuple[int, int]]
 """Height and width of a degraded picture, where there is one, and of its reference."""
 
 _BITS_PER_SAMPLE = 258  # the TIFF tag
+
+
+def identity_of(paths: Iterable[Path]) -> str:
+    """Changes when a file does: a digest of names, sizes and times of change."""
+    stats = ((path, path.stat()) for path in paths)
+    return hash_of(f"{path} {stat.st_size} {stat.st_mtime_ns}" for path, stat in stats)
+
+
+def hash_of(words: Iterable[str]) -> str:
+    """SHA-256 of words, in hexadecimal; file names need not be UTF-8."""
+    return hashlib.sha256("\n".join(words).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def read_levels(path: Path) -> Levels:

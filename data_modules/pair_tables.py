@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from data_modules.levels import Levels, Sizes, decode_levels
+from data_modules.levels import Levels, Sizes, decode_levels, hash_of
 from data_modules.tables import bytes_of, image_columns, load_splits, undecoded
 from defusion.imageio import ImageError, decode_size
 
@@ -52,6 +52,7 @@ class TablePairs:
         self._name = name
         self._table, self._columns = _open(name, paired, streaming=False)
         self.layout = str(self._columns)
+        self.identity = str(self._table._fingerprint)
         self.names: Sequence[str] = [str(row) for row in range(len(self._table))]
         words = self._table.select_columns(list(self._columns.facts)) if self._columns.facts else [{}] * len(self)
         self.facts: Sequence[Mapping[str, str]] = [_in_words(row, self._table.features) for row in words]
@@ -90,6 +91,7 @@ class StreamedPairs:
             facts.append(_in_words({key: row[key] for key in self._columns.facts}, self._stream.features))
         self.facts: Sequence[Mapping[str, str]] = facts
         self.names: Sequence[str] = [str(number) for number in range(len(self._checked))]
+        self.identity = f"stream of {len(self)}: {hash_of(map(str, self._checked))}"
         self._rows: Iterator[dict[str, Any]] = iter(())
         self._next = len(self)
 

@@ -126,7 +126,7 @@ def test_an_interrupted_run_goes_on_and_gives_the_same(
     arguments = ("eval", "--task", "gopro", "--data", gopro, "--json")
     assert run(*arguments, "whole.json") == 0
     restored: list[str] = []
-    restore = runner.Evaluator.restore
+    restore = runner.Evaluator._timed
 
     def fragile(self: runner.Evaluator, sample: Any) -> Any:
         if len(restored) == 3:
@@ -134,7 +134,7 @@ def test_an_interrupted_run_goes_on_and_gives_the_same(
         restored.append(sample.name)
         return restore(self, sample)
 
-    monkeypatch.setattr(runner.Evaluator, "restore", fragile)
+    monkeypatch.setattr(runner.Evaluator, "_timed", fragile)
     assert run(*arguments, "cut.json") == 2
     assert not Path("cut.json").exists()
     done = len(next(Path("runs/eval").glob("gopro-*.jsonl")).read_text().splitlines()) - 1
@@ -149,7 +149,7 @@ def test_an_interrupted_run_goes_on_and_gives_the_same(
 def test_a_killed_run_goes_on_and_gives_the_same(run: Run, tmp_path: Path, weights: Path) -> None:
     write_pictures(tmp_path / "photos", [f"{number:03d}" for number in range(60)], (96, 96))
     arguments = ["eval", "--task", "rain", "--data", "photos", "--weights", str(weights), "--json", "cut.json"]
-    process = subprocess.Popen([sys.executable, "-m", "defusion.cli.main", *arguments], cwd=tmp_path, env=os.environ)
+    process = subprocess.Popen([sys.executable, "-m", "defusion.cli", *arguments], cwd=tmp_path, env=os.environ)
     deadline = time.monotonic() + 120
     while sum(len(file.read_text().splitlines()) for file in tmp_path.glob("runs/eval/*.jsonl")) < 6:
         assert time.monotonic() < deadline

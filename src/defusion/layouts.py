@@ -98,6 +98,11 @@ def find_root(data: Path, folders: Sequence[str]) -> Path:
     return data
 
 
+def is_named(folder: Path, names: Sequence[str]) -> bool:
+    """Whether a folder has one of a data set's names, told apart as `find_root` does."""
+    return _plain(folder.resolve().name) in map(_plain, names)
+
+
 def find_pairs(root: Path, layouts: Sequence[Layout]) -> tuple[Layout, list[PairPaths]]:
     """The pairs of a data set by the first of its layouts that fits, sorted by name in natural order.
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from defusion.files import replacing
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Counts up when the layout of the files changes."""
 
 

@@ -190,7 +190,7 @@ def write_blocks(path: Path, name: str, blocks: NDArray[Any]) -> None:
 
 
 def test_blocks_of_sidd_come_from_matlab_files(tmp_path: Path) -> None:
-    blocks = np.random.default_rng(0).integers(0, 256, (2, 3, 8, 10, 3), dtype=np.uint8)
+    blocks = np.random.default_rng(0).integers(0, 256, (2, 3, 12, 14, 3), dtype=np.uint8)
     write_blocks(tmp_path / "ValidationGtBlocksSrgb.mat", "ValidationGtBlocksSrgb", blocks)
     write_blocks(tmp_path / "ValidationNoisyBlocksSrgb.mat", "ValidationNoisyBlocksSrgb", np.bitwise_not(blocks))
     sidd = BENCHMARKS["sidd"]
@@ -206,7 +206,7 @@ def test_blocks_of_sidd_come_from_matlab_files(tmp_path: Path) -> None:
     with pytest.raises(PairSetError, match=r"NoisyBlocksSrgb.mat: expected the shape of ValidationGtBlocksSrgb.mat"):
         open_benchmark(tmp_path, sidd.layouts, count=6)
     write_blocks(tmp_path / "ValidationNoisyBlocksSrgb.mat", "a", blocks.astype(np.float32))
-    with pytest.raises(PairSetError, match=r"expected one array .* of uint8, found a \(2, 3, 8, 10, 3\) of single"):
+    with pytest.raises(PairSetError, match=r"expected one array .* of uint8, found a \(2, 3, 12, 14, 3\) of single"):
         open_benchmark(tmp_path, sidd.layouts, count=6)
     (tmp_path / "ValidationNoisyBlocksSrgb.mat").write_bytes(b"nothing of MATLAB's")
     with pytest.raises(PairSetError, match=r"NoisyBlocksSrgb.mat: expected a MATLAB file of version 5 to 7.2"):

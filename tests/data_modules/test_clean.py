@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from data_modules.clean import CleanPairs
+from data_modules.benchmark import PairSetError
+from data_modules.clean import open_clean
 from defusion.imageio import read_image, write_png
 
 
 def test_the_embedded_photographs_are_the_held_out_ones() -> None:
-    pairs = CleanPairs(None)
+    pairs = open_clean(None)
     assert list(pairs.names) == ["chelsea", "coffee"]
     degraded, clean = pairs[0]
     assert degraded is None
@@ -18,20 +19,41 @@ def test_the_embedded_photographs_are_the_held_out_ones() -> None:
 
 def test_all_pictures_of_a_folder_by_their_paths(tmp_path: Path) -> None:
     for name in ("b", "deep/a", "deep/b"):
-        write_png(tmp_path / f"{name}.png", torch.rand(3, 8, 9))
-    pairs = CleanPairs(str(tmp_path))
+        write_png(tmp_path / f"{name}.png", torch.rand(3, 12, 13))
+    pairs = open_clean(str(tmp_path))
     assert sorted(pairs.names) == ["b", "deep/a", "deep/b"]
     for name, number in zip(pairs.names, range(3), strict=True):
         assert np.array_equal(pairs[number][1], read_image(tmp_path / f"{name}.png"))
 
 
-def test_names_that_differ_in_their_suffix_alone_keep_it(tmp_path: Path) -> None:
-    write_png(tmp_path / "a.png", torch.rand(3, 8, 9))
-    write_png(tmp_path / "b.png", torch.rand(3, 8, 9))
-    (tmp_path / "b.png").rename(tmp_path / "a.bmp")  # still a picture, by its content
-    assert sorted(CleanPairs(str(tmp_path)).names) == ["a.bmp", "a.png"]
+def test_a_damaged_picture_is_refused_and_not_replaced_by_another(tmp_path: Path) -> None:
+    for name in "ab":
+        write_png(tmp_path / f"{name}.png", torch.rand(3, 12, 13))
+    (tmp_path / "c.png").write_bytes(b"no picture")
+    with pytest.raises(PairSetError, match=r"unreadable.*c\.png"):
+        open_clean(str(tmp_path))
+
+
+def test_a_picture_too_small_to_be_scored_is_refused(tmp_path: Path) -> None:
+    write_png(tmp_path / "a.png", torch.rand(3, 10, 30))
+    with pytest.raises(PairSetError, match=r"smaller than the 11 px"):
+        open_clean(str(tmp_path))
+
+
+def test_changed_pictures_have_another_identity(tmp_path: Path) -> None:
+    write_png(tmp_path / "a.png", torch.rand(3, 12, 13))
+    before = open_clean(str(tmp_path)).identity
+    assert open_clean(str(tmp_path)).identity == before
+    write_png(tmp_path / "a.png", torch.rand(3, 12, 14))
+    assert open_clean(str(tmp_path)).identity != before
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no pictures found"):
-        CleanPairs(str(tmp_path))
+        open_clean(str(tmp_path))
+
+
+def test_names_that_differ_in_their_suffix_alone_keep_it(tmp_path: Path) -> None:
+    write_png(tmp_path / "a.png", torch.rand(3, 12, 13))
+    (tmp_path / "a.bmp").write_bytes((tmp_path / "a.png").read_bytes())
+    assert sorted(open_clean(str(tmp_path)).names) == ["a.bmp", "a.png"]

@@ -60,7 +60,9 @@ def test_the_null_instruction_changes_nothing(model: Defusion) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"space": "image"}, {"instruction": "none"}, {"process": Process(prediction="v")}], ids=str
+    "changes",
+    [{"space": "image"}, {"instruction": "none"}, {"subtract_null": False}, {"process": Process(prediction="v")}],
+    ids=str,
 )
 def test_a_gate_where_zero_is_not_nothing_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"unet\.gate: true needs"):

@@ -36,7 +36,9 @@ STANDIN = made(task="sidd", dataset="stand-in for SIDD", expected=1280, standin=
 SUBSET = made(task="dpdd", dataset="DPDD", expected=76, subset=True, published="DPDD")
 SURPLUS = made(task="live1", dataset="LIVE1", expected=2, published="LIVE1")
 OTHER = made(task="hide", dataset="HIDE", published=None)
-NOT_COMPARABLE = (STANDIN, SUBSET, SURPLUS, OTHER)
+UNFIXED = made(task="realsnow", dataset="RealSnow", published="RealSnow")
+ORACLE = made(task="rain1400", dataset="Rain1400", expected=3, oracle=True, published="Rain1400")
+NOT_COMPARABLE = (STANDIN, SUBSET, SURPLUS, OTHER, UNFIXED, ORACLE)
 
 
 def pictures(outcome: Outcome, number: int, height: int = 40, width: int = 60) -> tuple[Tensor, Tensor, Tensor]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from data_modules.clean import CleanPairs
+from data_modules.clean import open_clean
 from defusion.degradations.library import NAMES
 from defusion.diffusion.model import Defusion
 from defusion.evaluation.demonstration import demonstrate, mean_gain
@@ -21,7 +21,7 @@ def test_the_demonstration_writes_every_degradation(model: Defusion, tmp_path: P
     draw = torch.Generator().manual_seed(0)
     for name in "ab":
         write_png(tmp_path / "photographs" / f"{name}.png", torch.rand(3, 24, 32, generator=draw))
-    photographs = CleanPairs(str(tmp_path / "photographs"))
+    photographs = open_clean(str(tmp_path / "photographs"))
     tests = {name: TestSet(degradation(name), photographs) for name in NAMES}
     demonstrate(Restorer(model, "cpu"), tests, tmp_path)
     found = json.loads((tmp_path / "results.json").read_text())

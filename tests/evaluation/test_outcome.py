@@ -14,7 +14,7 @@ from tests.evaluation.outcomes import OTHER, STANDIN, SUBSET, SURPLUS, WHOLE, ma
 
 KEYS = [
     *("task", "dataset", "protocol", "num_images", "input", "restored", "per_image", "weights", "steps"),
-    *("standin", "subset", "instruction", "layout", "seed"),
+    *("standin", "subset", "oracle", "instruction", "layout", "seed"),
 ]
 
 
@@ -86,7 +86,8 @@ def test_an_outcome_is_checked(fields: dict[str, Any], message: str) -> None:
 
 def test_only_whole_test_sets_of_the_paper_are_comparable() -> None:
     assert WHOLE.comparable
-    assert made(expected=None).comparable
+    assert not made(expected=None).comparable
+    assert made(expected=3, oracle=True).labels == ("oracle",)
     assert [own.labels for own in (WHOLE, OTHER)] == [(), ()]
     assert [own.labels for own in (STANDIN, SUBSET, SURPLUS)] == [
         ("stand-in",),

@@ -33,7 +33,7 @@ def test_the_rows_are_those_of_the_shared_tables() -> None:
 
 def test_every_test_set_of_the_paper_has_its_rows() -> None:
     keys = {benchmark.published for benchmark in BENCHMARKS.values() if benchmark.published}
-    assert keys == {row.dataset for row in ROWS}
+    assert keys == {row.dataset for row in ROWS if not row.dataset.startswith("WED")}  # its strengths are not public
     for key in keys:
         rows = published(key)
         assert [row.method for row in rows if row.kind == "ours"] == ["Defusion"]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from data_modules.clean import CleanPairs
+from data_modules.clean import open_clean
 from defusion.diffusion.model import Defusion
 from defusion.evaluation.ledger import Row
 from defusion.evaluation.runner import Evaluator
@@ -21,7 +21,7 @@ def test(tmp_path: Path) -> TestSet:
     draw = torch.Generator().manual_seed(0)
     for name in "abcd":
         write_png(tmp_path / "photographs" / f"{name}.png", torch.rand(3, 24, 32, generator=draw))
-    return TestSet(degradation("noise"), CleanPairs(str(tmp_path / "photographs")))
+    return TestSet(degradation("noise"), open_clean(str(tmp_path / "photographs")))
 
 
 def evaluator(model: Defusion, **changes: Path) -> Evaluator:
@@ -41,14 +41,14 @@ def test_decoding_ahead_and_scoring_behind_give_the_same(model: Defusion, test: 
     assert [row["name"] for row in in_turn] == ["d", "a", "c"]
     own.restorer.device = torch.device("cuda")  # as far as the evaluator sees
 
-    def on_the_cpu(sample: object) -> torch.Tensor:
+    def on_the_cpu(sample: object) -> tuple[torch.Tensor, float]:
         own.restorer.device = torch.device("cpu")
         try:
-            return Evaluator.restore(own, sample)  # type: ignore[arg-type]
+            return Evaluator._timed(own, sample)  # type: ignore[arg-type]
         finally:
             own.restorer.device = torch.device("cuda")
 
-    object.__setattr__(own, "restore", on_the_cpu)
+    object.__setattr__(own, "_timed", on_the_cpu)
     assert rows(own, test, [3, 0, 2]) == in_turn
     assert rows(own, test, []) == []
 

@@ -33,7 +33,7 @@ def test_a_row_has_input_ours_and_gain() -> None:
             "-11.07 / -0.209",
         ),
     )
-    (turbid,) = sections([made(published="TURBID")])[1].rows
+    (turbid,) = sections([made(expected=3, published="TURBID")])[1].rows
     assert turbid[4] == "none"
 
 
@@ -44,6 +44,8 @@ def test_labels_and_counts() -> None:
         ("subset", "3 of 76"),
         ("other number of pictures", "3 of 2"),
         ("whole", "3"),
+        ("number not fixed", "3"),
+        ("oracle", "3"),
     ]
 
 

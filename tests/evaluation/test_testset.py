@@ -23,7 +23,7 @@ class Pictures:
         self._paired = paired
         self.names: Sequence[str] = ["a", "b"]
         self.facts: Sequence[Mapping[str, str]] = [{}, {}]
-        self.layout = "in memory"
+        self.layout = self.identity = "in memory"
 
     def __len__(self) -> int:
         return 2

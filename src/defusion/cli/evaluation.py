@@ -25,7 +25,7 @@ from defusion.evaluation.tasks import (
     missing,
     stand_in,
 )
-from defusion.layouts import find_root
+from defusion.layouts import find_root, is_named
 from defusion.restore.restorer import Restorer
 
 
@@ -52,6 +52,10 @@ def evaluate(
     save: Annotated[Path | None, typer.Option(help="Folder for the restored pictures.")] = None,
 ) -> None:
     """Restore and score the pictures of a task, or of a group of them, each by its protocol."""
+    data = data or None
+    for option, file in (("--json", json), ("--csv", table), ("--markdown", markdown_file), ("--page", page)):
+        if file is not None and file.is_dir():
+            raise ValueError(f"{option}: expected the name of a file to write, got the folder {file}")
     chosen = find_tasks(task)
     if standin:
         chosen = tuple(own if is_synthetic(own) else stand_in(own) for own in chosen)
@@ -64,13 +68,16 @@ def evaluate(
         if own not in absent
     ]
     if not requests:
-        raise MissingDataError(f"task {task}: none of its test sets was found in {data}\n{missing(absent)}")
+        raise MissingDataError(
+            f"task {task}: none of its test sets was found in {data or 'no data: give DATA=DIR'}\n{missing(absent)}"
+        )
     tests = [request.open() for request in requests]  # all checked before the first picture is restored
     restorer = Restorer.load(weights)
     evaluators = [request.evaluator(restorer) for request in requests]
+    ledgers = [request.ledger(test) for request, test in zip(requests, tests, strict=True)]
     outcomes = [
-        request.run(test, evaluator, devices)
-        for request, test, evaluator in zip(requests, tests, evaluators, strict=True)
+        request.run(test, evaluator, ledger, devices)
+        for request, test, evaluator, ledger in zip(requests, tests, evaluators, ledgers, strict=True)
     ]
     console = get_console()
     console.print(overview(outcomes))
@@ -90,6 +97,8 @@ def evaluate(
             return sample.lq, evaluators[place].restore(sample), sample.hq
 
         write_page(page, outcomes, pictures)
+    for ledger in ledgers:  # only now is everything written
+        ledger.close()
 
 
 def tasks(name: Annotated[str, typer.Argument(help="A test set: its layout, source and protocol.")] = "") -> None:
@@ -121,5 +130,4 @@ def _is_there(benchmark: Benchmark, data: str | None) -> bool:
         return True
     if data is None or not Path(data).is_dir():
         return False
-    found = find_root(Path(data), benchmark.folders)
-    return found != Path(data) or find_root(found.resolve().parent, benchmark.folders).resolve() == found.resolve()
+    return find_root(Path(data), benchmark.folders) != Path(data) or is_named(Path(data), benchmark.folders)

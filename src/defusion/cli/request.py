@@ -4,15 +4,17 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich import get_console
 
-from data_modules.benchmark import open_benchmark
-from data_modules.clean import CleanPairs
+from data_modules.benchmark import PairSet, PairSetError, open_benchmark
+from data_modules.clean import open_clean
 from defusion.evaluation.benchmarks import Benchmark
 from defusion.evaluation.ledger import Ledger, Row
 from defusion.evaluation.outcome import Measured, Outcome
@@ -20,8 +22,9 @@ from defusion.evaluation.processes import share_out
 from defusion.evaluation.progress import watched
 from defusion.evaluation.runner import Evaluator
 from defusion.evaluation.tasks import MissingDataError, explain, is_synthetic
-from defusion.evaluation.testset import TestSet
+from defusion.evaluation.testset import TestSet, shown_of
 from defusion.oracle import instruction as oracle_instruction
+from defusion.oracle.fitted import MIN_SIDE
 from defusion.restore.restorer import Restorer
 from defusion.tokenizer.loss import PerceptualConfig, PerceptualLoss
 from defusion.weights import checksum
@@ -67,26 +70,46 @@ class Request:
         """
         own = self.benchmark
         if is_synthetic(own):
-            return TestSet(own, CleanPairs(self.data))
+            return self._checked(open_clean(self.data))
         if self.data is None:
             raise MissingDataError(explain(own))
-        return TestSet(
-            own,
+        return self._checked(
             open_benchmark(
                 self.data, own.layouts, own.folders, count=own.count, subset=self.subset, crop_target=own.crop_target
-            ),
+            )
         )
+
+    def _checked(self, pairs: PairSet) -> TestSet:
+        """The test set, when its names tell what to show and an oracle has enough to see."""
+        for facts in pairs.facts:
+            shown_of(self.benchmark, facts)
+        small = [name for number, name in enumerate(pairs.names) if min(pairs.sizes(number)[1]) < MIN_SIDE]
+        if self.oracle and small:
+            raise PairSetError(
+                f"--instruction oracle: expected pictures of at least {MIN_SIDE} px a side, got {len(small)} smaller "
+                f"ones ({', '.join(small[:3])}): show them the type-matched instruction"
+            )
+        return TestSet(self._scored(), pairs)
+
+    def _scored(self) -> Benchmark:
+        """The benchmark, its protocol with LPIPS where that is at hand, and without where it is not."""
+        protocol = self.benchmark.protocol
+        plain = tuple(name for name in protocol.extra if name != "lpips")
+        extra = (*plain, "lpips") if self.lpips is not None and not protocol.align else plain
+        return replace(self.benchmark, protocol=replace(protocol, extra=extra))
 
     def evaluator(self, restorer: Restorer) -> Evaluator:
         """How the model is used."""
-        save = None if self.save is None else self.save / self.benchmark.name
+        kind = "-standin" if self.standin else "-oracle" if self.oracle else ""
+        save = None if self.save is None else self.save / f"{self.benchmark.name}{kind}"
+        named = cache(lambda shown: restorer.instruction(shown, self.seed))
         perceptual = None if self.lpips is None else PerceptualLoss(PerceptualConfig("alex", str(self.lpips)))
         return Evaluator(
             restorer,
             lambda sample: (
                 oracle_instruction(sample.shown, sample.lq, sample.hq, restorer.chart, self.seed)
                 if self.oracle
-                else restorer.instruction(sample.shown, self.seed)
+                else named(sample.shown)
             ),
             self.steps,
             self.seed,
@@ -94,9 +117,9 @@ class Request:
             save,
         )
 
-    def run(self, test: TestSet, evaluator: Evaluator, devices: int = 1) -> Outcome:
+    def run(self, test: TestSet, evaluator: Evaluator, ledger: Ledger, devices: int = 1) -> Outcome:
         """Scores what is left of the test set; an interrupted run goes on where it was."""
-        ledger, start = self.ledger(test), time.perf_counter()
+        start = time.perf_counter()
         left = [number for number, name in enumerate(test.pairs.names) if name not in ledger.rows]
         with watched(self.benchmark.name, len(test), ledger) as keep:
             if devices == 1 or len(left) < 2:
@@ -107,10 +130,7 @@ class Request:
             busy = sum(ledger.rows[test.pairs.names[number]]["seconds"] for number in left)
             wall = time.perf_counter() - start
             get_console().print(f"{len(left)} pictures in {wall:.1f} s, {busy / wall:.0%} of it restoring")
-        rows = [ledger.rows[name] for name in test.pairs.names]
-        outcome = self._outcome(test, rows)
-        ledger.close()
-        return outcome
+        return self._outcome(test, [ledger.rows[name] for name in test.pairs.names])
 
     def work(self, rank: int, numbers: Sequence[int], keep: Callable[[Row], None]) -> None:
         """One process's share, on its own device where there are several."""
@@ -121,15 +141,16 @@ class Request:
         """Of this very evaluation: one of anything else is another file."""
         identity: dict[str, Any] = asdict(self) | {
             "weights": checksum(self.weights),
-            "data": self.data and str(Path(self.data).resolve()) if Path(self.data or "").exists() else self.data,
-            "names": hashlib.sha256("\n".join(test.pairs.names).encode()).hexdigest(),
+            "data": str(Path(self.data).resolve()) if self.data and Path(self.data).exists() else self.data,
+            "pictures": test.pairs.identity,
+            "release": version("defusion"),
         }
         identity = json.loads(json.dumps(identity, default=str))
         digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
         return Ledger(LEDGERS / f"{self.benchmark.name}-{digest[:12]}.jsonl", identity)
 
     def _outcome(self, test: TestSet, rows: Sequence[Row]) -> Outcome:
-        own = self.benchmark
+        own = test.benchmark
         kind = "fitted to each picture and its reference (oracle)" if self.oracle else "type-matched, by name"
         return Outcome(
             task=own.name,
@@ -144,6 +165,7 @@ class Request:
             layout=test.pairs.layout,
             expected=own.count,
             standin=self.standin,
-            subset=self.subset and len(rows) != own.count,
-            published=None if self.oracle else own.published,  # an oracle sees the references
+            subset=self.subset and own.count is not None and len(rows) != own.count,
+            oracle=self.oracle,
+            published=None if own.aside and own.aside in test.pairs.layout else own.published,
         )

@@ -8,7 +8,7 @@ import yaml
 from lightning.fabric.utilities import move_data_to_device
 from rich import get_console
 
-from data_modules.clean import CleanPairs
+from data_modules.clean import EmbeddedPairs
 from data_modules.plan import SynthesisConfig
 from data_modules.restoration import RestorationDataModule
 from defusion.benchmark import compare, table
@@ -33,7 +33,7 @@ def train(context: typer.Context) -> None:
 
 def demo(out: Out = Path("demo"), weights: Weights = WEIGHTS, seed: Seed = 0) -> None:
     """Measure every degradation on the held-out embedded photographs; table, results.json, gallery.png."""
-    photographs = CleanPairs(None)
+    photographs = EmbeddedPairs()
     demonstrate(Restorer.load(weights), {name: TestSet(degradation(name), photographs) for name in NAMES}, out, seed)
 
 

@@ -40,11 +40,13 @@ class DefusionConfig:
 
     def __post_init__(self) -> None:
         zero_is_nothing = self.space == "degradation" and self.process.prediction == "y0"
-        if self.unet.gate and not (zero_is_nothing and self.instruction != "none"):
+        null_is_zero = self.instruction == "label" or (self.instruction == "visual" and self.subtract_null)
+        if self.unet.gate and not (zero_is_nothing and null_is_zero):
             raise ValueError(
-                "unet.gate: true needs an instruction, space: degradation and process.prediction: y0, where an output "
-                f"of zero means no change; got instruction: {self.instruction}, space: {self.space} and "
-                f"process.prediction: {self.process.prediction}; set unet.gate: false"
+                "unet.gate: true needs null tokens of zero (an instruction, subtract_null: true) and an output of zero "
+                "that means no change (space: degradation, process.prediction: y0); got "
+                f"instruction: {self.instruction}, subtract_null: {self.subtract_null}, space: {self.space}, "
+                f"process.prediction: {self.process.prediction}; set unet.gate: false for this ablation"
             )
 
 

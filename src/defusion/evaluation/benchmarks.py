@@ -42,6 +42,7 @@ class Benchmark:
         licence: as its home states it; "not stated" where it states none.
         synthesis: how its degraded pictures are made, None for real or published pairs.
         published: its data set's name in the paper's tables (and its task there), None where it is in none.
+        aside: a part of a layout that holds another version of the pictures, which is not comparable.
         crop_target: the reference is larger than the input and cropped to it in its middle.
         note: what a reader must know.
     """
@@ -58,6 +59,7 @@ class Benchmark:
     licence: str = "not stated"
     synthesis: Synthesis | None = None
     published: str | None = None
+    aside: str = ""
     crop_target: bool = False
     note: str = ""
 
@@ -151,8 +153,8 @@ def _wed(*order: str) -> Benchmark:
         ("WED", "exploration_database_and_code", "WaterlooExploration"),
         Protocol(),
         synthesis=Synthesis("standard"),
-        published=f"WED mixed:{'>'.join(order)}",
-        note=f"{_NOT_PUBLIC}, nor are its strengths: ours are pictures 04245 to 04744 at mid severity",
+        note=f"{_NOT_PUBLIC}, nor are its strengths: ours are pictures 04245 to 04744 at mid severity, "
+        "not comparable with the paper's Table 3",
     )
 
 
@@ -186,6 +188,7 @@ _ALL = (
         Protocol(ssim="3d", extra=("ssim_rgb",)),
         licence="CC BY 4.0",
         published="GoPro",
+        aside="blur_gamma",
         note='the "blur" folder, without gamma, is the usual one; SSIM by scikit-image is lower than MATLAB\'s',
     ),
     Benchmark(

@@ -60,6 +60,7 @@ class Outcome:
         expected: number of pictures of the whole test set; None where none is fixed.
         standin: other pictures than the test set's were taken in its place.
         subset: not all of the test set's pictures were taken.
+        oracle: the instruction was made from the references.
         published: its key in the paper's tables (`Benchmark.published`); None where it is in none.
 
     Raises:
@@ -79,6 +80,7 @@ class Outcome:
     expected: int | None = None
     standin: bool = False
     subset: bool = False
+    oracle: bool = False
     published: str | None = None
 
     def __post_init__(self) -> None:
@@ -124,14 +126,20 @@ class Outcome:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Why it is not the whole test set: of "stand-in", "subset", "other number of pictures"; empty if it is."""
-        surplus = self.expected is not None and self.num_images > self.expected and not self.standin
-        named = (("stand-in", self.standin), ("subset", self.subset), ("other number of pictures", surplus))
-        return tuple(label for label, holds in named if holds)
+        """Why it is not comparable with published results; empty if it is the whole test set."""
+        unlike = None if self.expected is None or self.standin else self.num_images - self.expected
+        reasons = (
+            ("stand-in", self.standin),
+            ("subset", self.subset),
+            ("other number of pictures", unlike is not None and unlike > 0),
+            ("number not fixed", self.expected is None and self.published is not None),
+            ("oracle", self.oracle),
+        )
+        return tuple(label for label, holds in reasons if holds)
 
     @property
     def comparable(self) -> bool:
-        """Whether it may stand beside the paper's rows: the whole of a test set of its tables, and no stand-in."""
+        """Whether it may stand beside the paper's rows: the whole of a test set of its tables, of a fixed number."""
         return self.published is not None and not self.labels
 
     def as_json(self) -> dict[str, Any]:
@@ -151,6 +159,7 @@ class Outcome:
             "steps": self.steps,
             "standin": self.standin,
             "subset": self.subset,
+            "oracle": self.oracle,
             "instruction": self.instruction,
             "layout": self.layout,
             "seed": self.seed,

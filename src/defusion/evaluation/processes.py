@@ -1,7 +1,10 @@
 """One evaluation over several processes: each picture restored by one of them, its scores kept by the parent."""
 
+import os
 from collections.abc import Callable, Sequence
+from multiprocessing.connection import wait
 from queue import Empty
+from threading import Thread
 from typing import Any
 
 import torch
@@ -66,9 +69,18 @@ def _gather(messages: Any, workers: Sequence[Any], keep: Callable[[Row], None]) 
 
 
 def _run(work: Work, rank: int, numbers: Sequence[int], threads: int, messages: Any) -> None:
+    Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
     try:
         work(rank, numbers, lambda row: messages.put(("row", row)))
         messages.put(("done", None))
-    except (ValueError, OSError) as error:
-        messages.put(("error", str(error)))
+    except Exception as error:  # of any kind: the parent says it, not a traceback in the middle of a bar
+        messages.put(("error", str(error) or type(error).__name__))
+
+
+def _end_with_parent() -> None:
+    """A process whose parent was killed has nobody to restore for."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)

@@ -30,9 +30,13 @@ def watched(title: str, total: int, ledger: Ledger) -> Iterator[Callable[[Row], 
         task = bar.add_task(title, total=total, completed=len(ledger.rows), speed="", psnr="")
         shown = bar.tasks[0]
 
+        total_psnr = sum(own["restored"]["psnr"] for own in ledger.rows.values())
+
         def keep(row: Row) -> None:
+            nonlocal total_psnr
             ledger.add(row)
-            mean = sum(own["restored"]["psnr"] for own in ledger.rows.values()) / len(ledger.rows)
+            total_psnr += row["restored"]["psnr"]
+            mean = total_psnr / len(ledger.rows)
             speed = f"{shown.speed:.2f} images/s" if shown.speed else ""
             bar.update(task, advance=1, speed=speed, psnr=f"{mean:.2f} dB")
 

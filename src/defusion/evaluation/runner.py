@@ -59,11 +59,13 @@ class Evaluator:
 
     def restore(self, sample: Sample) -> Tensor:
         """The restored picture, (3, H, W) in [0, 1]."""
-        return self.restorer(sample.lq[None], self.instruct(sample), self.steps, seed=self.seed)[0]
+        return self._timed(sample)[0]
 
     def _timed(self, sample: Sample) -> tuple[Tensor, float]:
+        """The restored picture, and the seconds that the model took."""
+        shown = self.instruct(sample)
         start = time.perf_counter()
-        restored = self.restore(sample)
+        restored = self.restorer(sample.lq[None], shown, self.steps, seed=self.seed)[0]
         return restored, time.perf_counter() - start
 
     def _score(self, test: TestSet, sample: Sample, restored: Tensor, seconds: float) -> Row:

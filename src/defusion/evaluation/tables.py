@@ -100,14 +100,14 @@ def markdown(outcomes: Sequence[Outcome]) -> str:
 
 
 def csv(outcomes: Sequence[Outcome]) -> str:
-    """A row a picture: task, dataset, standin, subset, name, input_*, restored_*, gain, seconds.
+    """A row a picture: what was evaluated and how, name, input_*, restored_*, gain, seconds.
 
     A metric that a test set is not scored by, or a time not taken, is an empty field; floats keep all their digits.
     """
     metrics = dict.fromkeys(metric for outcome in outcomes for metric in outcome.per_image[0].input)
     scores = [f"{side}_{metric}" for side in ("input", "restored") for metric in metrics]
     out = StringIO()
-    fields = ["task", "dataset", "standin", "subset", "name", *scores, "gain", "seconds"]
+    fields = [*_csv_common(outcomes[0]), "name", *scores, "gain", "seconds"]
     writer = DictWriter(out, fields, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(row for outcome in outcomes for row in _csv_rows(outcome))
@@ -159,8 +159,8 @@ def _footnote(outcome: Outcome) -> str:
     also = f" Also measured, input -> ours: {', '.join(more)}." if more else ""
     return (
         f"{outcome.task}{labels}: {outcome.dataset}. {outcome.protocol.rstrip('.')}.{also} "
-        f"Instruction: {outcome.instruction}; steps: {outcome.steps}; seed: {outcome.seed}; "
-        f"weights: {outcome.weights} (sha256 {outcome.sha256[:12]})."
+        f"Pictures: {outcome.layout}. Instruction: {outcome.instruction}; steps: {outcome.steps}; "
+        f"seed: {outcome.seed}; weights: {outcome.weights} (sha256 {outcome.sha256[:12]})."
     )
 
 
@@ -186,13 +186,13 @@ def _literal(text: str) -> str:
     return plain
 
 
+def _csv_common(outcome: Outcome) -> dict[str, Any]:
+    names = ("task", "dataset", "standin", "subset", "oracle", "instruction", "steps", "seed", "sha256")
+    return {name: getattr(outcome, name) for name in names}
+
+
 def _csv_rows(outcome: Outcome) -> Iterator[dict[str, Any]]:
-    common = {
-        "task": outcome.task,
-        "dataset": outcome.dataset,
-        "standin": outcome.standin,
-        "subset": outcome.subset,
-    }
+    common = _csv_common(outcome)
     for image in outcome.per_image:
         sides = (("input", image.input), ("restored", image.restored))
         scores = {f"{side}_{metric}": value for side, own in sides for metric, value in own.items()}

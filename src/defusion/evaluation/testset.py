@@ -27,6 +27,7 @@ class PairSource(Protocol):
     names: Sequence[str]
     facts: Sequence[Mapping[str, str]]
     layout: str
+    identity: str
 
     def __len__(self) -> int: ...
 
@@ -73,12 +74,19 @@ def shown_of(benchmark: Benchmark, facts: Mapping[str, str]) -> str:
     """The degradations of a picture: the test set's, or those its folder or file name tells (CDD-11)."""
     if "{" not in benchmark.task:
         return benchmark.task
-    named = {_CDD.get(name, name) for name in benchmark.task.format(**facts).split("_")}
+    try:
+        told = benchmark.task.format(**facts)
+    except KeyError as error:
+        raise ValueError(
+            f"task {benchmark.name}: expected {error} of each picture, by its folder or a column of words, got "
+            f"{', '.join(facts) or 'nothing'}"
+        ) from error
+    named = {_CDD.get(name, name) for name in told.split("_")}
     unknown = named - set(NAMES)
     if unknown:
         raise ValueError(
             f"task {benchmark.name}: expected degradations of {', '.join(NAMES)}, joined by _, in the name "
-            f"{benchmark.task.format(**facts)!r}; {', '.join(sorted(unknown))} is none"
+            f"{told!r}; {', '.join(sorted(unknown))} is none"
         )
     return "+".join(name for name in NAMES if name in named)
 

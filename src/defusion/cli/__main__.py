@@ -1,0 +1,5 @@
+"""python -m defusion.cli"""
+
+from defusion.cli.main import main
+
+main()
