@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import os
 import re
 import signal
@@ -19,12 +20,14 @@ import torch
 from rich import get_console
 
 from defusion import cli
+from defusion.cli import request as cli_request
 from defusion.evaluation import runner
 from defusion.evaluation.benchmarks import BENCHMARKS
 from defusion.evaluation.ledger import Ledger, Row
 from defusion.imageio import read_image, write_png
 
 Run = Callable[..., int]
+RESTORE = runner.Evaluator._timed
 SAMPLES = Path(__file__).resolve().parents[2] / "shared" / "data" / "benchmarks"
 
 
@@ -62,6 +65,21 @@ def gopro(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def scores(file: Path) -> Any:
     return json.loads(file.read_text())
+
+
+def restorations(monkeypatch: pytest.MonkeyPatch, most: float = math.inf) -> list[str]:
+    """The names of the pictures restored from now on; after `most` of them the disk is full."""
+    restored: list[str] = []
+    restore = RESTORE
+
+    def counted(self: runner.Evaluator, sample: Any) -> Any:
+        if len(restored) >= most:
+            raise OSError("no space left on device")
+        restored.append(sample.name)
+        return restore(self, sample)
+
+    monkeypatch.setattr(runner.Evaluator, "_timed", counted)
+    return restored
 
 
 def test_a_degradation_of_clean_pictures(run: Run, tmp_path: Path) -> None:
@@ -125,24 +143,47 @@ def test_an_interrupted_run_goes_on_and_gives_the_same(
 ) -> None:
     arguments = ("eval", "--task", "gopro", "--data", gopro, "--json")
     assert run(*arguments, "whole.json") == 0
-    restored: list[str] = []
-    restore = runner.Evaluator._timed
-
-    def fragile(self: runner.Evaluator, sample: Any) -> Any:
-        if len(restored) == 3:
-            raise OSError("no space left on device")
-        restored.append(sample.name)
-        return restore(self, sample)
-
-    monkeypatch.setattr(runner.Evaluator, "_timed", fragile)
+    restorations(monkeypatch, most=3)
     assert run(*arguments, "cut.json") == 2
     assert not Path("cut.json").exists()
     done = len(next(Path("runs/eval").glob("gopro-*.jsonl")).read_text().splitlines()) - 1
     assert 2 <= done <= 3
-    restored.clear()
+    restored = restorations(monkeypatch)
     assert run(*arguments, "cut.json") == 0
     assert len(restored) == 4 - done
     assert Path("cut.json").read_bytes() == Path("whole.json").read_bytes()
+
+
+def test_changed_pictures_are_scored_anew(run: Run, gopro: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    restorations(monkeypatch, most=2)
+    arguments = ("eval", "--task", "gopro", "--data", gopro, "--json", "one.json")
+    assert run(*arguments) == 2
+    write_pictures(gopro / "GOPRO_Large/test/GOPR0384_11_00/blur", ["000001"], seed=9)
+    restored = restorations(monkeypatch)
+    assert run(*arguments) == 0
+    assert len(restored) == 4
+    monkeypatch.setattr(cli_request, "LEDGERS", Path("elsewhere"))
+    assert run(*arguments[:-1], "two.json") == 0
+    assert Path("one.json").read_bytes() == Path("two.json").read_bytes()
+
+
+def test_finished_sets_of_a_group_outlive_what_ends_a_later_one(
+    run: Run, gopro: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_pictures(gopro / "live1", [f"target/{number}" for number in range(29)], (24, 24))
+    restorations(monkeypatch, most=7)
+    arguments = ("eval", "--task", "table1", "--data", gopro, "--json", "all.json")
+    assert run(*arguments) == 2
+    restored = restorations(monkeypatch)
+    assert run(*arguments) == 0
+    assert len(restored) == 29 - 3
+    assert not list(Path("runs/eval").iterdir())
+
+
+def test_a_folder_for_a_file_is_refused_before_anything_is_restored(run: Run, gopro: Path, capsys: Any) -> None:
+    assert run("eval", "--task", "gopro", "--data", gopro, "--json", gopro) == 2
+    assert "--json" in capsys.readouterr().err
+    assert not Path("runs").exists()
 
 
 @pytest.mark.slow
