@@ -83,12 +83,13 @@ class Request:
         """The test set, when its names tell what to show and an oracle has enough to see."""
         for facts in pairs.facts:
             shown_of(self.benchmark, facts)
-        small = [name for number, name in enumerate(pairs.names) if min(pairs.sizes(number)[1]) < MIN_SIDE]
-        if self.oracle and small:
-            raise PairSetError(
-                f"--instruction oracle: expected pictures of at least {MIN_SIDE} px a side, got {len(small)} smaller "
-                f"ones ({', '.join(small[:3])}): show them the type-matched instruction"
-            )
+        if self.oracle:
+            small = [name for number, name in enumerate(pairs.names) if min(pairs.sizes(number)[1]) < MIN_SIDE]
+            if small:
+                raise PairSetError(
+                    f"--instruction oracle: expected pictures of at least {MIN_SIDE} px a side, got {len(small)} "
+                    f"smaller ones ({', '.join(small[:3])}): show them the type-matched instruction"
+                )
         return TestSet(self._scored(), pairs)
 
     def _scored(self) -> Benchmark:
