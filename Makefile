@@ -15,7 +15,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do $$p -c '$(SUPPORTED
 VENV := .venv
 DEFUSION := $(VENV)/bin/defusion
 FIT := $(DEFUSION) train fit --config experiments/base.yaml
-SOURCE := $(if $(DATA),--data.data $(DATA))
+SOURCE := $(if $(DATA),--data.data "$(DATA)")
 export NO_ALBUMENTATIONS_UPDATE = 1
 
 .NOTPARALLEL:
@@ -44,10 +44,11 @@ train-diffusion: setup  ## train the degradation diffusion (SIZE, DATA, TOKENIZE
 	$(FIT) --config experiments/diffusion/$(SIZE).yaml --model.tokenizer $(TOKENIZER) $(SOURCE) $(ARGS)
 
 eval: setup  ## restore and score a test set, a group or a degradation (TASK, DATA, STANDIN, WEIGHTS)
-	$(DEFUSION) eval --task "$(TASK)" $(if $(DATA),--data $(DATA)) $(if $(STANDIN),--standin) --weights $(WEIGHTS) $(ARGS)
+	$(DEFUSION) eval --task "$(TASK)" $(if $(DATA),--data "$(DATA)") $(if $(STANDIN),--standin) --weights $(WEIGHTS) $(ARGS)
 
 restore: setup  ## restore pictures (IN, OUT, INSTRUCTION, WEIGHTS)
-	$(DEFUSION) restore $(IN) --out $(OUT) $(if $(INSTRUCTION),--instruction "$(INSTRUCTION)") --weights $(WEIGHTS) $(ARGS)
+	@test -n "$(IN)" || { echo 'need pictures or folders: make restore IN=photo.jpg INSTRUCTION=rain'; exit 1; }
+	$(DEFUSION) restore $(IN) --out "$(OUT)" $(if $(INSTRUCTION),--instruction "$(INSTRUCTION)") --weights $(WEIGHTS) $(ARGS)
 
 tensorboard: setup  ## watch the trainings in a browser
 	$(VENV)/bin/tensorboard --logdir runs $(ARGS)

@@ -43,7 +43,7 @@ def test_labels_and_counts() -> None:
         ("stand-in", "3"),
         ("subset", "3 of 76"),
         ("other number of pictures", "3 of 2"),
-        ("whole", "3"),
+        ("as given", "3"),
         ("number not fixed", "3"),
         ("oracle", "3"),
     ]

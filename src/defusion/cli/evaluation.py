@@ -1,5 +1,6 @@
 """Commands that evaluate: `eval` and `tasks`."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -8,6 +9,7 @@ import typer
 from rich import get_console
 from torch import Tensor
 
+from data_modules.benchmark import PairSetError
 from defusion.cli.options import WEIGHTS, Seed, Steps, Weights
 from defusion.cli.request import Request
 from defusion.evaluation.benchmarks import Benchmark
@@ -25,6 +27,7 @@ from defusion.evaluation.tasks import (
     missing,
     stand_in,
 )
+from defusion.evaluation.testset import TestSet
 from defusion.layouts import find_root, is_named
 from defusion.restore.restorer import Restorer
 
@@ -71,7 +74,7 @@ def evaluate(
         raise MissingDataError(
             f"task {task}: none of its test sets was found in {data or 'no data: give DATA=DIR'}\n{missing(absent)}"
         )
-    tests = [request.open() for request in requests]  # all checked before the first picture is restored
+    tests = _opened(requests)
     restorer = Restorer.load(weights)
     evaluators = [request.evaluator(restorer) for request in requests]
     ledgers = [request.ledger(test) for request, test in zip(requests, tests, strict=True)]
@@ -109,6 +112,19 @@ def tasks(name: Annotated[str, typer.Argument(help="A test set: its layout, sour
         return
     for own in find_tasks(name):
         console.print(explain(own, "what it is"), highlight=False, markup=False)
+
+
+def _opened(requests: Sequence[Request]) -> list[TestSet]:
+    """All test sets, checked before the first picture is restored; what is wrong with any of them is said at once."""
+    tests, errors = [], []
+    for request in requests:
+        try:
+            tests.append(request.open())
+        except ValueError as error:
+            errors.append(str(error))
+    if errors:
+        raise PairSetError("\n".join(errors))
+    return tests
 
 
 def _at(benchmark: Benchmark, severity: float) -> Benchmark:

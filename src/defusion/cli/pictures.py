@@ -28,9 +28,9 @@ def ground(
     """Draw a visual ground, the clean test chart."""
     if pool:
         write_png(out, np.asarray(sheet(size)))
-        return
-    chart = Chart(size, kind)  # type: ignore[arg-type]
-    write_png(out, (chart.canonical() if seed is None else chart.draw(1, generator(seed)))[0])
+    else:
+        chart = Chart(size, kind)  # type: ignore[arg-type]
+        write_png(out, (chart.canonical() if seed is None else chart.draw(1, generator(seed)))[0])
     get_console().print(f"wrote {out}")
 
 

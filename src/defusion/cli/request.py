@@ -122,6 +122,8 @@ class Request:
         """Scores what is left of the test set; an interrupted run goes on where it was."""
         start = time.perf_counter()
         left = [number for number, name in enumerate(test.pairs.names) if name not in ledger.rows]
+        if ledger.rows:
+            get_console().print(f"{self.benchmark.name}: going on, {len(ledger.rows)} of {len(test)} pictures are done")
         with watched(self.benchmark.name, len(test), ledger) as keep:
             if devices == 1 or len(left) < 2:
                 evaluator.run(test, left, keep)

@@ -149,10 +149,10 @@ class Outcome:
             "dataset": self.dataset,
             "protocol": self.protocol,
             "num_images": self.num_images,
-            "input": dict(self.input),
-            "restored": dict(self.restored),
+            "input": _rounded(self.input),
+            "restored": _rounded(self.restored),
             "per_image": [
-                {"name": image.name, "input": dict(image.input), "restored": dict(image.restored)}
+                {"name": image.name, "input": _rounded(image.input), "restored": _rounded(image.restored)}
                 for image in self.per_image
             ],
             "weights": {"path": self.weights, "sha256": self.sha256},
@@ -178,6 +178,11 @@ def _finite(scores: Scores, what: str) -> Scores:
         if not math.isfinite(value):
             raise ValueError(f"{what}: expected a finite {metric}, got {value}")
     return capped
+
+
+def _rounded(scores: Scores) -> dict[str, float]:
+    """To a millionth: what is behind is the noise of single precision."""
+    return {name: round(value, 6) for name, value in scores.items()}
 
 
 def _mean(scores: Sequence[Scores]) -> Scores:

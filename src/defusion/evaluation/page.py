@@ -13,7 +13,7 @@ from defusion.evaluation.page_pictures import Box, Embedded, choose, embed, grou
 from defusion.evaluation.page_style import SCRIPT, STYLE
 from defusion.evaluation.paper import OWN_PROTOCOL
 from defusion.evaluation.report import write_text
-from defusion.evaluation.tables import Column, Section, images, sections
+from defusion.evaluation.tables import AS_GIVEN, Column, Section, images, sections
 
 Pictures: TypeAlias = Callable[[Outcome, int], tuple[Tensor, Tensor, Tensor]]
 """lq, restored and hq of a picture by its position in `Outcome.per_image`, (3, H, W) each in [0, 1]."""
@@ -82,7 +82,7 @@ def _table(section: Section, outcomes: Sequence[Outcome]) -> str:
 
 
 def _cell(text: str, column: Column) -> str:
-    if column.name == "set" and text != "whole":
+    if column.name == "set" and text not in ("whole", AS_GIVEN):
         return f"<td><span class='label'>{escape(text)}</span></td>"
     sign = {"+": " plus", "-": " minus"}.get(text[0], "")
     return f"<td class='{'number' if column.numeric else 'text'}{sign}'>{escape(text)}</td>"

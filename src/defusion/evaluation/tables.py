@@ -16,6 +16,9 @@ from rich.text import Text
 from defusion.evaluation.outcome import Outcome
 from defusion.evaluation.paper import OWN_PROTOCOL, Kind, Published, best, published
 
+AS_GIVEN = "as given"
+"""The set of pictures of a test that has no number of its own, such as a degradation of any pictures."""
+
 NOTHING = "none"
 """Stands in a cell where the paper has no row."""
 
@@ -118,7 +121,7 @@ def _measured(outcome: Outcome) -> tuple[str, ...]:
     before, after = outcome.input, outcome.restored
     return (
         outcome.task,
-        ", ".join(outcome.labels) or "whole",
+        ", ".join(outcome.labels) or ("whole" if outcome.expected else AS_GIVEN),
         images(outcome),
         *(text for side in (before, after) for text in (f"{side['psnr']:.2f}", f"{side['ssim']:.4f}")),
         f"{outcome.gain:+.2f}",
@@ -155,7 +158,8 @@ def _row(row: Published | None) -> str:
 def _footnote(outcome: Outcome) -> str:
     labels = f" [{', '.join(outcome.labels)}: not comparable with published rows]" if outcome.labels else ""
     before, after = outcome.input, outcome.restored
-    more = [f"{name} {before[name]:.4g} -> {after[name]:.4g}" for name in before if name not in ("psnr", "ssim")]
+    digits = {name: 2 if name.startswith("psnr") else 4 for name in before if name not in ("psnr", "ssim")}
+    more = [f"{name} {before[name]:.{own}f} -> {after[name]:.{own}f}" for name, own in digits.items()]
     also = f" Also measured, input -> ours: {', '.join(more)}." if more else ""
     return (
         f"{outcome.task}{labels}: {outcome.dataset}. {outcome.protocol.rstrip('.')}.{also} "

@@ -1,6 +1,7 @@
 """What `TASK=` may name: a test set, a group of them, or a degradation of clean pictures."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 
 from rich import box
@@ -80,9 +81,10 @@ def degradation(spec: str, severity: float | None = None) -> Benchmark:
 
 
 def stand_in(benchmark: Benchmark) -> Benchmark:
-    """The synthetic stand-in of a test set: its task as a degradation of clean pictures, labelled as such."""
+    """The synthetic stand-in of a test set: its task as a degradation of clean pictures, scored by its protocol."""
     own = degradation(benchmark.task if "{" not in benchmark.task else "haze+rain")
-    return Benchmark(**{**vars(own), "name": benchmark.name, "title": f"stand-in for {benchmark.title}: {own.title}"})
+    title = f"stand-in for {benchmark.title}: {own.title}"
+    return replace(own, name=benchmark.name, title=title, protocol=benchmark.protocol)
 
 
 def is_synthetic(benchmark: Benchmark) -> bool:
@@ -116,12 +118,12 @@ def explain(benchmark: Benchmark, found: str = "no data was given") -> str:
 def listing() -> Group:
     """All test sets, a row each, and the groups, for a rich console."""
     table = Table(box=box.SIMPLE_HEAD)
-    for column in ("task", "test set", "images", "input", "PSNR", "SSIM"):
-        table.add_column(column, justify="right" if column == "images" else "left")
+    for column in ("task", "test set", "images", "input", "scored"):
+        table.add_column(column, justify="right" if column == "images" else "left", no_wrap=column == "task")
     for own in BENCHMARKS.values():
         made = f"{own.synthesis.kind} {own.synthesis.level or ''}".strip() if own.synthesis else "pairs"
-        scored = (own.protocol.psnr.upper(), own.protocol.ssim.upper())
-        table.add_row(own.name, own.title.split(" (")[0], str(own.count or "not fixed"), made, *scored)
+        scored = f"{own.protocol.psnr.upper()}, SSIM {own.protocol.ssim.upper()}"
+        table.add_row(own.name, own.title.split(" (")[0], str(own.count or "not fixed"), made, scored)
     groups = "\n".join(f"{name}: {' '.join(members)}" for name, members in GROUPS.items() if name != "all")
     return Group(
         table,
