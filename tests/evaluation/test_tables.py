@@ -81,7 +81,8 @@ def test_each_protocol_is_printed_and_the_papers_once() -> None:
 def test_further_metrics_are_noted() -> None:
     image = Measured("a", {"psnr": 20, "ssim": 0.5, "ssim_y": 0.625}, {"psnr": 21, "ssim": 0.5, "ssim_y": 0.75})
     assert (
-        "Also measured, input -> ours: ssim_y 0.625 -> 0.75." in footnotes([replace(WHOLE, per_image=(image,) * 3)])[0]
+        "Also measured, input -> ours: ssim_y 0.6250 -> 0.7500."
+        in footnotes([replace(WHOLE, per_image=(image,) * 3)])[0]
     )
 
 

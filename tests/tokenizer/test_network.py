@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from defusion.tokenizer.network import Tokenizer, TokenizerConfig
-from defusion.weights import WeightsError, load_weights, save_weights
+from defusion.weights import FORMAT_VERSION, WeightsError, load_weights, save_weights
 
 TINY = TokenizerConfig(ground_size=16, channels=(16, 32), num_codes=24, token_channels=8)
 
@@ -162,7 +162,7 @@ def test_other_models_and_formats_are_refused(tokenizer: Tokenizer, tmp_path: Pa
     with pytest.raises(WeightsError, match="depth"):
         Tokenizer.load(tmp_path)
     file.write_text(json.dumps(about | {"format_version": 99}))
-    with pytest.raises(WeightsError, match="format version 1, got 99"):
+    with pytest.raises(WeightsError, match=f"format version {FORMAT_VERSION}, got 99"):
         Tokenizer.load(tmp_path)
 
 
