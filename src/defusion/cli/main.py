@@ -25,7 +25,3 @@ def main() -> None:
         get_console().file.flush()
         print(f"defusion: {error}", file=sys.stderr)
         sys.exit(2)
-
-
-if __name__ == "__main__":
-    main()

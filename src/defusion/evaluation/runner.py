@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from defusion.evaluation.ledger import Row
-from defusion.evaluation.metrics import MAX_PSNR, Perceptual
+from defusion.evaluation.metrics import Perceptual
 from defusion.evaluation.testset import Sample, TestSet
 from defusion.imageio import write_png
 from defusion.instruction import VisualInstruction
@@ -73,7 +73,7 @@ class Evaluator:
         row: Row = {"name": sample.name}
         for side, picture in (("input", sample.lq), ("restored", restored)):
             scores = score(picture[None], sample.hq[None], self.perceptual, [f"{sample.name} ({side})"])
-            row[side] = {name: min(float(value), MAX_PSNR) for name, value in scores.items()}
+            row[side] = {name: float(value) for name, value in scores.items()}
         if self.save is not None:
             write_png(self.save / f"{sample.name}.png", restored)
         return row | {"seconds": round(seconds, 4)}

@@ -53,7 +53,7 @@ def _rain100(letter: str) -> Benchmark:
             *GENERIC,
         ),
         (f"Rain100{letter}", f"rain_data_test_{kind}"),
-        Protocol(psnr="y", ssim="y", extra=("psnr_rgb", "ssim_rgb")),
+        _Y,
         note="all-in-one papers of the PromptIR family report RGB, derain papers Y",
     )
 
@@ -162,7 +162,7 @@ WEATHER_SETS = (
             *GENERIC,
         ),
         ("Rain1400", "rainy_image_dataset", "DDN"),
-        Protocol(psnr="y", ssim="y", extra=("psnr_rgb", "ssim_rgb")),
+        _Y,
         published="Rain1400",
         note="RGB is about 2 dB lower than Y",
     ),
