@@ -28,6 +28,7 @@ class SynthesisConfig:
         partial: likewise; a single degradation has no part to show: its instruction is type-matched.
         clean: likewise, of the null instruction (in a YAML file `null` is not a name).
         mismatched: likewise.
+        untouched: share of the mismatched samples whose picture has no degradation at all: it must come out as it is.
         chart: size and kind of the grounds.
         grounds: how many different grounds are drawn, once, when training starts: drawing them anew for
             every sample took a quarter of the synthesis.
@@ -40,6 +41,7 @@ class SynthesisConfig:
     partial: float = 0.1
     clean: float = 0.1
     mismatched: float = 0.1
+    untouched: float = 0.3
     chart: Chart = field(default_factory=Chart)
     grounds: int = 512
 
@@ -47,6 +49,8 @@ class SynthesisConfig:
         unknown = set(self.weights) - set(NAMES)
         if unknown:
             raise ValueError(f"weights: expected names among {', '.join(NAMES)}, got {', '.join(sorted(unknown))}")
+        if not 0 <= self.untouched <= 1:
+            raise ValueError(f"untouched: expected a share in [0, 1], got {self.untouched}")
         if self.grounds < 1:
             raise ValueError(f"grounds: expected at least 1, got {self.grounds}")
         for name in ("frequencies", "composites", "modes"):
@@ -91,6 +95,8 @@ def draw_plan(config: SynthesisConfig, draw: torch.Generator, task: str = "") ->
     if mode is Mode.NULL:
         return Plan(present, (), mode)
     if mode is Mode.MISMATCHED:
+        if not task and float(torch.rand((), generator=draw)) < config.untouched:
+            present = ()
         others = [0.0 if i in present else frequency for i, frequency in enumerate(config.frequencies)]
         return Plan(present, _members(others, 1, draw), mode) if any(others) else Plan(present, (), Mode.NULL)
     if task or (mode is Mode.PARTIAL and len(present) < 2):

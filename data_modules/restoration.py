@@ -14,6 +14,7 @@ from data_modules.scenes import replace_by_scenes
 from data_modules.synthesis import Synthesis
 from data_modules.validation import ValidationDataset, validation_batch
 from defusion.degradations.library import NAMES
+from defusion.grounds.chart import Chart
 from defusion.types import Batch
 
 
@@ -68,6 +69,11 @@ class RestorationDataModule(LightningDataModule):
         self.validation_photos = validation_photos
         self.seed = seed
 
+    @property
+    def chart(self) -> Chart:
+        """The grounds of training and validation."""
+        return self.synthesis.config.chart
+
     def setup(self, stage: str) -> None:
         """Opens the sources; raises ValueError when there is no usable picture."""
         clean = CropDataset(
@@ -100,7 +106,7 @@ class RestorationDataModule(LightningDataModule):
         hq = batch["hq"].float() / 255
         index, task = batch["index"].tolist(), batch["task"]
         if "lq" not in batch:
-            return validation_batch(hq, index, task, self.synthesis.config.chart, self.seed)
+            return validation_batch(hq, index, task, self.chart, self.seed)
         hq = replace_by_scenes(hq, index, task, self.procedural_share, self.seed)
         return self.synthesis(hq, index, task, batch["lq"].float() / 255 if any(task) else None)
 

@@ -1,9 +1,104 @@
-"""The learning-rate schedule of both modules."""
+"""The optimiser and the learning-rate schedule of both modules."""
 
 import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any
 
+import torch
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
+
+_MOMENTUM = 0.95
+_QUINTIC = (3.4445, -4.7750, 2.0315)
+"""Coefficients of the Newton-Schulz iteration (Jordan et al., 2024)."""
+_ITERATIONS = 5
+_RMS = 0.2
+"""Root mean square of an update at rate 1, that of AdamW in practice (Liu et al., 2025)."""
+
+
+class Muon(Optimizer):
+    """Muon for hidden matrices and convolution kernels, AdamW for the rest, as one optimiser.
+
+    Muon (Jordan et al., 2024) replaces the momentum of a matrix by the nearest orthogonal matrix: rare
+    directions, such as those of one task among eleven, move as far as frequent ones. Kernels count as matrices
+    (out, in k k). Updates have the size of AdamW's, so that both share one learning rate. (torch.optim.Muon takes
+    2-D parameters alone, and one after the other; those of one shape go together here.)
+
+    Args:
+        matrices: weights of hidden layers, two or more dimensions.
+        others: first and last layers, embeddings, biases.
+        lr: learning rate.
+        weight_decay: decoupled, of both.
+    """
+
+    def __init__(
+        self, matrices: Iterable[nn.Parameter], others: Iterable[nn.Parameter], lr: float, weight_decay: float = 0.0
+    ) -> None:
+        self._adam = adamw(others, lr, weight_decay)
+        super().__init__([{"params": list(matrices)}], {"lr": lr, "weight_decay": weight_decay})
+        self.param_groups += self._adam.param_groups
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """One step; the closure, if any, computes the loss and the gradients."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        group, *rest = self.param_groups
+        shapes: dict[tuple[int, ...], list[tuple[nn.Parameter, Tensor]]] = defaultdict(list)
+        for parameter in group["params"]:
+            if parameter.grad is not None:
+                update = self._momentum(parameter)
+                shapes[tuple(update.shape)].append((parameter, update))
+        for shape, members in shapes.items():
+            updates = orthogonalised(torch.stack([update.flatten(1) for _, update in members]))
+            rate = group["lr"] * _RMS * math.sqrt(max(updates.shape[1:]))
+            for (parameter, _), update in zip(members, updates, strict=True):
+                parameter.mul_(1 - group["lr"] * group["weight_decay"])
+                parameter.sub_(update.view(shape), alpha=rate)
+        # One state and one list of groups for both, also after they were loaded.
+        self._adam.state, self._adam.param_groups = self.state, rest
+        self._adam.step()
+        return loss
+
+    def _momentum(self, parameter: nn.Parameter) -> Tensor:
+        """Nesterov's, of the gradient."""
+        gradient = parameter.grad
+        assert gradient is not None
+        state = self.state[parameter]
+        if not state:
+            state["momentum"] = torch.zeros_like(parameter)
+        state["momentum"].lerp_(gradient, 1 - _MOMENTUM)
+        return gradient.lerp(state["momentum"], _MOMENTUM)
+
+
+def adamw(parameters: Iterable[nn.Parameter], lr: float, weight_decay: float = 0.0) -> torch.optim.AdamW:
+    """AdamW (0.9, 0.99), fused."""
+    return torch.optim.AdamW(parameters, lr=lr, betas=(0.9, 0.99), weight_decay=weight_decay, fused=True)
+
+
+def orthogonalised(x: Tensor) -> Tensor:
+    """The nearest (semi-)orthogonal matrices, roughly: singular values end in [0.7, 1.2].
+
+    Newton-Schulz iteration of the fifth order, in bfloat16 where the device computes in it.
+
+    Args:
+        x: (M, rows, columns).
+
+    Returns:
+        The same shape, float32.
+    """
+    tall = x.shape[1] > x.shape[2]
+    x = x.mT if tall else x
+    x = (x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)).bfloat16()
+    a, b, c = _QUINTIC
+    for _ in range(_ITERATIONS):
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return (x.mT if tall else x).float()
 
 
 def warmup_cosine(optimizer: Optimizer, warmup_steps: int, total_steps: float, final: float = 0.0) -> LambdaLR:

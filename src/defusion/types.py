@@ -6,7 +6,7 @@ N tokens of one ground, C channels. Pictures are sRGB, RGB order, float in [0, 1
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from torch import Tensor
 
@@ -18,6 +18,10 @@ Tokens: TypeAlias = Tensor
 
 Params: TypeAlias = dict[str, Tensor]
 """The drawn parameters of a degradation: name -> (B, ...), one row a sample, on the CPU."""
+
+
+GroundKind: TypeAlias = Literal["te42", "blank", "striped"]
+"""What is on a ground: the four constructs of the method, or one of the plain ones of the paper's ablation."""
 
 
 class Mode(IntEnum):

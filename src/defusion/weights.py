@@ -23,7 +23,9 @@ class WeightsError(ValueError):
 def save_weights(
     folder: Path | str, state: Mapping[str, Tensor], config: Mapping[str, Any], name: str = "model"
 ) -> None:
-    """Writes `<name>.safetensors` and `config.json`, each first under a temporary name.
+    """Writes `<name>.safetensors` in half precision and `config.json`, each first under a temporary name.
+
+    The checkpoints of a training keep full precision; this is for inference and for shipping.
 
     Args:
         folder: made when missing; older weights in it are replaced.
@@ -33,7 +35,7 @@ def save_weights(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    weights = save({key: value.detach().cpu().contiguous() for key, value in state.items()})
+    weights = save({key: stored(value) for key, value in state.items()})
     about = {
         "format_version": FORMAT_VERSION,
         "name": name,
@@ -43,6 +45,12 @@ def save_weights(
     text = json.dumps(about, indent=2).encode()
     _write(folder / f"{name}.safetensors", weights)
     _write(folder / "config.json", text)
+
+
+def stored(value: Tensor) -> Tensor:
+    """A tensor as it is on the disk: on the CPU, contiguous, float16 if it is of floating point."""
+    value = value.detach().cpu().contiguous()
+    return value.half() if value.is_floating_point() else value
 
 
 def load_weights(folder: Path | str, name: str = "model") -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -75,7 +75,7 @@ def evaluate(
             f"task {task}: none of its test sets was found in {data or 'no data: give DATA=DIR'}\n{missing(absent)}"
         )
     tests = _opened(requests)
-    restorer = Restorer.load(weights)
+    restorer = Restorer.from_pretrained(weights)
     evaluators = [request.evaluator(restorer) for request in requests]
     ledgers = [request.ledger(test) for request, test in zip(requests, tests, strict=True)]
     outcomes = [

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-WEIGHTS = Path("runs/diffusion/nano/weights")
+WEIGHTS = "small"
 
-Weights = Annotated[Path, typer.Option(help="Folder of trained weights.")]
+Weights = Annotated[str, typer.Option(help="A shipped model by name, or a folder of trained weights.")]
 Steps = Annotated[int, typer.Option(min=1, help="Sampling steps: more look sharper, one has the best PSNR.")]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same result.")]
 Out = Annotated[Path, typer.Option("--out", help="Where to write.")]

@@ -71,7 +71,7 @@ def restore(
     _refuse_collisions(names)
     if bool(instruction) == bool(chart):
         raise ValueError('--instruction: expected either names, as in "rain+noise", or two pictures by --chart')
-    restorer = Restorer.load(weights)
+    restorer = Restorer.from_pretrained(weights)
     size = restorer.model.tokenizer.config.ground_size
     shown = VisualInstruction.of_pictures(*chart, size) if chart else restorer.instruction(instruction, seed)
     for path, name in track(list(zip(paths, names, strict=True)), "restoring", console=get_console()):

@@ -25,6 +25,7 @@ from defusion.evaluation.tasks import MissingDataError, explain, is_synthetic
 from defusion.evaluation.testset import TestSet, shown_of
 from defusion.oracle import instruction as oracle_instruction
 from defusion.oracle.fitted import MIN_SIDE
+from defusion.pretrained import find
 from defusion.restore.restorer import Restorer
 from defusion.tokenizer.loss import PerceptualConfig, PerceptualLoss
 from defusion.weights import checksum
@@ -40,7 +41,7 @@ class Request:
     Attributes:
         benchmark: the test set, or the degradation of clean pictures.
         data: its folder or data set; None for the embedded photographs of a synthetic test.
-        weights: folder of the model.
+        weights: name of a shipped model, or folder.
         steps: sampling steps.
         seed: of the diffusion noise and the instructions.
         oracle: show each picture's own degradation, fitted to it and its reference.
@@ -52,7 +53,7 @@ class Request:
 
     benchmark: Benchmark
     data: str | None
-    weights: Path
+    weights: str
     steps: int
     seed: int
     oracle: bool = False
@@ -138,12 +139,12 @@ class Request:
     def work(self, rank: int, numbers: Sequence[int], keep: Callable[[Row], None]) -> None:
         """One process's share, on its own device where there are several."""
         device = f"cuda:{rank % torch.cuda.device_count()}" if torch.cuda.is_available() else None
-        self.evaluator(Restorer.load(self.weights, device)).run(self.open(), numbers, keep)
+        self.evaluator(Restorer.from_pretrained(self.weights, device)).run(self.open(), numbers, keep)
 
     def ledger(self, test: TestSet) -> Ledger:
         """Of this very evaluation: one of anything else is another file."""
         identity: dict[str, Any] = asdict(self) | {
-            "weights": checksum(self.weights),
+            "weights": checksum(find(self.weights)),
             "data": str(Path(self.data).resolve()) if self.data and Path(self.data).exists() else self.data,
             "pictures": test.pairs.identity,
             "release": version("defusion"),
@@ -160,8 +161,8 @@ class Request:
             dataset=own.title,
             protocol=f"{own.protocol.describe()}{f' {own.note[0].upper()}{own.note[1:]}.' if own.note else ''}",
             per_image=tuple(Measured(**row) for row in rows),
-            weights=str(self.weights),
-            sha256=checksum(self.weights),
+            weights=self.weights,
+            sha256=checksum(find(self.weights)),
             steps=self.steps,
             seed=self.seed,
             instruction=f"{own.task}, {kind}",

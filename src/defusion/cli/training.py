@@ -34,7 +34,8 @@ def train(context: typer.Context) -> None:
 def demo(out: Out = Path("demo"), weights: Weights = WEIGHTS, seed: Seed = 0) -> None:
     """Measure every degradation on the held-out embedded photographs; table, results.json, gallery.png."""
     photographs = EmbeddedPairs()
-    demonstrate(Restorer.load(weights), {name: TestSet(degradation(name), photographs) for name in NAMES}, out, seed)
+    tests = {name: TestSet(degradation(name), photographs) for name in NAMES}
+    demonstrate(Restorer.from_pretrained(weights), tests, out, seed)
 
 
 def bench(

@@ -180,6 +180,18 @@ class Defusion(nn.Module):
             raise WeightsError(f"{folder}: not weights of this release's Defusion: {error}") from error
         return model.eval()
 
+    def start_from(self, folder: Path | str) -> None:
+        """Takes over the weights of the same network, with the same tokenizer.
+
+        Raises:
+            WeightsError: when they cannot be read, or belong to another network or tokenizer.
+        """
+        other = Defusion.load(folder)
+        if other.config != self.config:
+            raise WeightsError(f"{folder}: expected weights of {self.config}, got those of {other.config}")
+        check_fingerprint(self.tokenizer, other.tokenizer.fingerprint(), str(folder))
+        self.load_state_dict(other.state_dict())
+
     def tokenizer_state(self) -> dict[str, Tensor]:
         """The tokenizer's part of the state dictionary."""
         return {key: value for key, value in self.state_dict().items() if key.startswith("tokenizer.")}

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from lightning import LightningModule
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from defusion.diffusion.loss import Objective, objective
 from defusion.diffusion.model import Defusion, DefusionConfig, check_fingerprint
-from defusion.optimisation import warmup_cosine
+from defusion.optimisation import Muon, adamw, warmup_cosine
 from defusion.random import generator, uniform
 from defusion.tokenizer.network import Tokenizer
 from defusion.types import Batch, Image
@@ -28,14 +28,17 @@ class DiffusionModule(LightningModule):
         loss: "mse" (Eq. 11) or "rmse" (ours, see `defusion.diffusion.loss`).
         terminal_probability: share of samples trained at t = 1, where the first (or only) step of a
             sampler starts; the others have t ~ U(0, 1).
-        learning_rate: peak rate of Adam.
+        optimizer: "muon" (hidden matrices orthogonalised, AdamW for the rest) or "adamw" (the paper's Adam).
+        learning_rate: peak rate.
         final_learning_rate: at the end of the cosine decay.
         warmup_steps: of linear warm-up.
-        weight_decay: decoupled (AdamW).
+        weight_decay: decoupled.
         gradient_clip: largest norm of the gradient (the trainer's own clipping refuses fused optimisers).
         validation_steps: DDIM steps of a validation picture.
         channels_last: memory format of the U-Net; the faster one on CPUs with bf16 and on GPUs.
         compile: compile the U-Net with torch.compile.
+        start: folder of weights to start from, of the same model, for example EMA weights of an interrupted run or
+            of a run on smaller crops; null for fresh ones.
         seed: of t and eps; with the step it fixes every draw.
     """
 
@@ -45,6 +48,7 @@ class DiffusionModule(LightningModule):
         model: DefusionConfig = DefusionConfig(),
         loss: Objective = "rmse",
         terminal_probability: float = 0.5,
+        optimizer: Literal["muon", "adamw"] = "muon",
         learning_rate: float = 1e-3,
         final_learning_rate: float = 1e-6,
         warmup_steps: int = 200,
@@ -53,16 +57,20 @@ class DiffusionModule(LightningModule):
         validation_steps: int = 1,
         channels_last: bool = True,
         compile: bool = False,
+        start: str | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
         self.model = Defusion(model, Tokenizer.load(tokenizer))
+        if start is not None:
+            self.model.start_from(start)
         if channels_last:
             self.model.unet.to(memory_format=torch.channels_last)
         if compile:
             self.model.unet.compile()
         self.loss = loss
         self.terminal_probability = terminal_probability
+        self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.final_learning_rate = final_learning_rate
         self.warmup_steps = warmup_steps
@@ -71,6 +79,10 @@ class DiffusionModule(LightningModule):
         self.validation_steps = validation_steps
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.seed = seed
+
+    def on_fit_start(self) -> None:
+        """Checks that the data shows the grounds that the tokenizer knows."""
+        self.model.tokenizer.config.check_chart(getattr(self.trainer, "datamodule", None))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """One step of Eq. 11 in degradation space."""
@@ -102,10 +114,13 @@ class DiffusionModule(LightningModule):
         return list(self.model.restorations(lq, tokens, draw, steps))
 
     def configure_optimizers(self) -> Any:
-        """AdamW (0.9, 0.99) with linear warm-up and cosine decay over the whole run."""
-        optimizer = torch.optim.AdamW(
-            self._trained(), lr=self.learning_rate, betas=(0.9, 0.99), weight_decay=self.weight_decay, fused=True
-        )
+        """The optimiser, with linear warm-up and cosine decay over the whole run."""
+        if self.optimizer == "muon":
+            hidden = self.model.unet.hidden_weights()
+            others = [parameter for parameter in self._trained() if all(parameter is not own for own in hidden)]
+            optimizer: torch.optim.Optimizer = Muon(hidden, others, self.learning_rate, self.weight_decay)
+        else:
+            optimizer = adamw(self._trained(), self.learning_rate, self.weight_decay)
         total = self.trainer.estimated_stepping_batches
         final = self.final_learning_rate / self.learning_rate
         scheduler = warmup_cosine(optimizer, self.warmup_steps, total, final)

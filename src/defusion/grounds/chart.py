@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import get_args
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from defusion.grounds.natural import foliage
 from defusion.grounds.random_textures import dead_leaves
 from defusion.random import Generators, generator, integers, take, uniform
 from defusion.sheets import Cell, contact_sheet
-from defusion.types import Image
+from defusion.types import GroundKind, Image
 
 MIN_SIZE = 16
 _CANONICAL: tuple[Construct, ...] = (siemens_star, dead_leaves, foliage, colour_checker)
@@ -40,10 +40,10 @@ class Chart:
     """
 
     size: int = 128
-    kind: Literal["te42", "blank", "striped"] = "te42"
+    kind: GroundKind = "te42"
 
     def __post_init__(self) -> None:
-        if self.kind not in ("te42", "blank", "striped"):
+        if self.kind not in get_args(GroundKind):
             raise ValueError(f'kind: expected "te42", "blank" or "striped", got {self.kind!r}')
         _check_size(self.size)
 

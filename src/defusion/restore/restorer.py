@@ -9,6 +9,7 @@ from defusion.diffusion.sampler import Sampler
 from defusion.grounds.chart import Chart
 from defusion.instruction import VisualInstruction
 from defusion.precision import autocast, default_device
+from defusion.pretrained import find
 from defusion.random import generator
 from defusion.types import Image
 
@@ -25,16 +26,21 @@ class Restorer:
         self.device = torch.device(device) if device is not None else default_device()
         self.model = model.eval().to(self.device)
         self.model.unet.to(memory_format=torch.channels_last)
-        self.chart = Chart(model.tokenizer.config.ground_size)
+        known = model.tokenizer.config
+        self.chart = Chart(known.ground_size, known.ground_kind)
 
     @classmethod
-    def load(cls, folder: Path | str, device: torch.device | str | None = None) -> "Restorer":
-        """Reads a folder of weights (safetensors and JSON).
+    def from_pretrained(cls, weights: Path | str = "small", device: torch.device | str | None = None) -> "Restorer":
+        """Reads trained weights (safetensors and JSON).
+
+        Args:
+            weights: the name of a shipped model, or a folder written in training.
+            device: where to run; the CUDA device where there is one by default.
 
         Raises:
-            WeightsError: when a file is missing, damaged, or does not fit the others.
+            WeightsError: when there are none, or a file is missing, damaged, or does not fit the others.
         """
-        return cls(Defusion.load(folder), device)
+        return cls(Defusion.load(find(weights)), device)
 
     def instruction(self, instruction: VisualInstruction | str, seed: int = 0) -> VisualInstruction:
         """The instruction of a name ("rain+noise", "clean") on the canonical chart, others as they are.

@@ -114,6 +114,10 @@ class TokenizerModule(LightningModule):
             schedules.append(warmup_cosine(optimizers[-1], self.warmup_steps, total))
         return optimizers, schedules
 
+    def on_fit_start(self) -> None:
+        """Checks that the data shows the grounds of the configuration."""
+        self.tokenizer.config.check_chart(getattr(self.trainer, "datamodule", None))
+
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         """One step of the tokenizer and, once it takes part, one of the discriminator."""
         optimizers, schedules = _listed(self.optimizers()), _listed(self.lr_schedulers())

@@ -5,15 +5,15 @@ import json
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
 from defusion.tokenizer.autoencoder import GROUP_CHANNELS, Decoder, Encoder
 from defusion.tokenizer.quantizer import VectorQuantizer
-from defusion.types import Image, Tokens
-from defusion.weights import WeightsError, load_weights, save_weights
+from defusion.types import GroundKind, Image, Tokens
+from defusion.weights import WeightsError, load_weights, save_weights, stored
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,8 @@ class TokenizerConfig:
 
     Attributes:
         ground_size: side of the square grounds it is trained on, in pixels.
+        ground_kind: what is on them, as `defusion.grounds.chart.Chart` has it: a model is instructed on the charts
+            that it knows.
         channels: of each stage; each stage halves the resolution. Multiples of 16.
         blocks: residual blocks a stage.
         num_codes: size K of the codebook.
@@ -29,6 +31,7 @@ class TokenizerConfig:
     """
 
     ground_size: int = 64
+    ground_kind: GroundKind = "te42"
     channels: tuple[int, ...] = (32, 64, 128)
     blocks: int = 1
     num_codes: int = 512
@@ -47,6 +50,15 @@ class TokenizerConfig:
             raise ValueError(
                 f"ground_size: expected a multiple of {self.stride} ({len(self.channels)} stages, "
                 f"each halves the resolution), got {self.ground_size}"
+            )
+
+    def check_chart(self, data: object) -> None:
+        """Refuses a data module whose `chart` is not that of this tokenizer; one without has none to check."""
+        chart: Any = getattr(data, "chart", None)
+        if chart is not None and (chart.size, chart.kind) != (self.ground_size, self.ground_kind):
+            raise ValueError(
+                f"data.synthesis.chart: expected the tokenizer's grounds, size {self.ground_size} and kind "
+                f"{self.ground_kind}, got size {chart.size} and kind {chart.kind}: give both stages the same chart"
             )
 
     @property
@@ -134,11 +146,12 @@ class Tokenizer(nn.Module):
         return TokenizerOutput(reconstruction, quantized.indices, quantized.commitment)
 
     def fingerprint(self) -> str:
-        """SHA-256 of the configuration and the state: equal for equal tokenizers, wherever they are."""
+        """SHA-256 of the configuration and the state as stored: equal for equal tokenizers, wherever they are."""
         digest = hashlib.sha256(json.dumps(asdict(self.config), sort_keys=True).encode())
         for name, value in sorted(self.state_dict().items()):
-            digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
-            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+            kept = stored(value)
+            digest.update(f"{name} {tuple(kept.shape)} {kept.dtype}".encode())
+            digest.update(kept.reshape(-1).view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()
 
     def save(self, folder: Path | str) -> None:

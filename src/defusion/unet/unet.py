@@ -119,6 +119,13 @@ class UNet(nn.Module):
         )
         self.head = zeroed(nn.Conv2d(widths[0], 3 * config.patch**2, 3, padding=1, bias=not config.gate))
 
+    def hidden_weights(self) -> list[nn.Parameter]:
+        """Matrices and kernels between the first and the last layers, which an optimiser may orthogonalise."""
+        hidden = (self.encoder, self.decoder, self.down, self.up, self.skips, self.bridge)
+        stem = () if self.bridge is None else tuple(self.bridge.stem.parameters())
+        found = [own for part in hidden if part is not None for own in part.parameters() if own.ndim > 1]
+        return [own for own in found if all(own is not first for first in stem)]
+
     def features(self, lq: Image) -> list[Tensor]:
         """The bridge's maps of lq, one a level: they serve every step of a sampler."""
         return self.bridge(lq) if self.bridge is not None else []

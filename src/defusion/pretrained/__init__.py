@@ -1,0 +1,29 @@
+"""Trained weights that come with the package, each in a folder of its name with a model card."""
+
+from pathlib import Path
+
+from defusion.weights import WeightsError
+
+_HERE = Path(__file__).parent
+
+
+def names() -> list[str]:
+    """What is shipped."""
+    return sorted(file.parent.name for file in _HERE.glob("*/config.json"))
+
+
+def find(weights: Path | str) -> Path:
+    """The folder of weights that a name or a path stands for; a folder of that name comes first.
+
+    Raises:
+        WeightsError: when there is neither.
+    """
+    folder = Path(weights)
+    if folder.is_dir():
+        return folder
+    if str(weights) in names():
+        return _HERE / str(weights)
+    raise WeightsError(
+        f"weights: expected a folder written in training or one of the shipped models ({', '.join(names())}), "
+        f"got {str(weights)!r}"
+    )
