@@ -4,10 +4,12 @@ DATA ?=
 TASK ?= noise
 STANDIN ?=
 TOKENIZER ?= runs/tokenizer/$(SIZE)/weights
-WEIGHTS ?= runs/diffusion/$(SIZE)/weights
+WEIGHTS ?= small
 IN ?=
 OUT ?= restored
 INSTRUCTION ?=
+STEPS ?= 1500
+LPIPS ?=
 ARGS ?=
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do $$p -c '$(SUPPORTED)' 2>/dev/null && echo $$p && break; done)
@@ -16,14 +18,15 @@ VENV := .venv
 DEFUSION := $(VENV)/bin/defusion
 FIT := $(DEFUSION) train fit --config experiments/base.yaml
 SOURCE := $(if $(DATA),--data.data "$(DATA)")
+STUDY := --steps $(STEPS) $(if $(DATA),--data "$(DATA)") $(if $(LPIPS),--lpips "$(LPIPS)")
 export NO_ALBUMENTATIONS_UPDATE = 1
 
 .NOTPARALLEL:
-.PHONY: help setup demo train-tokenizer train-diffusion eval restore tensorboard test test-all lint bench clean
+.PHONY: help setup demo train-tokenizer train-diffusion pretrained eval restore tensorboard test test-all lint bench clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
-	@echo "Variables: SIZE=nano|small|paper DATA= TASK= STANDIN= TOKENIZER= WEIGHTS= IN= OUT= INSTRUCTION= ARGS="
+	@echo "Variables: SIZE=nano|small|paper DATA= TASK= STANDIN= TOKENIZER= WEIGHTS= IN= OUT= INSTRUCTION= STEPS= LPIPS= ARGS="
 
 setup: $(VENV)/.done  ## make .venv from pyproject.toml
 
@@ -49,6 +52,18 @@ eval: setup  ## restore and score a test set, a group or a degradation (TASK, DA
 restore: setup  ## restore pictures (IN, OUT, INSTRUCTION, WEIGHTS)
 	@test -n "$(IN)" || { echo 'need pictures or folders: make restore IN=photo.jpg INSTRUCTION=rain'; exit 1; }
 	$(DEFUSION) restore $(IN) --out "$(OUT)" $(if $(INSTRUCTION),--instruction "$(INSTRUCTION)") --weights $(WEIGHTS) $(ARGS)
+
+pretrained: setup  ## train the shipped model anew, some hours: tokenizer, small crops, then large ones (DATA)
+	$(MAKE) train-tokenizer train-diffusion SIZE=small
+	$(FIT) --config experiments/diffusion/small.yaml --config experiments/diffusion/small_finish.yaml $(SOURCE) $(ARGS)
+	mkdir -p src/defusion/pretrained/small
+	cp -r runs/diffusion/small_finish/weights/. src/defusion/pretrained/small/
+
+ablation: setup  ## train and measure the method and its variants: experiments/RESULTS.md (DATA, STEPS, LPIPS)
+	$(DEFUSION) ablation $(STUDY) $(ARGS)
+
+peers: setup  ## the same beside published networks in equal time (DATA, STEPS, LPIPS)
+	$(DEFUSION) peers $(STUDY) $(ARGS)
 
 tensorboard: setup  ## watch the trainings in a browser
 	$(VENV)/bin/tensorboard --logdir runs $(ARGS)

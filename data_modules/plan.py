@@ -5,15 +5,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from defusion.degradations.library import NAMES, parse
+from defusion.degradations.library import EXCLUSIVE, NAMES, parse
 from defusion.grounds.chart import Chart
 from defusion.types import Mode
-
-EXCLUSIVE: tuple[frozenset[str], ...] = (
-    frozenset({"motion_blur", "defocus_blur", "downsample"}),
-    *(frozenset({"underwater", name}) for name in ("rain", "snow", "haze", "raindrop", "low_light")),
-)
-"""Sets of which a composite takes at most one member: one loss of sharpness, no weather under water."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +17,7 @@ class SynthesisConfig:
     Attributes:
         weights: relative frequency of each degradation; those left out have 1, zero removes one.
         composites: relative frequencies of one, two, three... degradations in a sample.
+        severities: between which each degradation's severity is drawn, in [0, 1]; each one's own range when not given.
         matched: relative frequency of each instruction mode, see `defusion.types.Mode`.
         type_matched: likewise.
         partial: likewise; a single degradation has no part to show: its instruction is type-matched.
@@ -36,6 +31,7 @@ class SynthesisConfig:
 
     weights: dict[str, float] = field(default_factory=dict)
     composites: tuple[float, ...] = (0.7, 0.2, 0.1)
+    severities: tuple[float, float] | None = None
     matched: float = 0.35
     type_matched: float = 0.35
     partial: float = 0.1
@@ -53,6 +49,8 @@ class SynthesisConfig:
             raise ValueError(f"untouched: expected a share in [0, 1], got {self.untouched}")
         if self.grounds < 1:
             raise ValueError(f"grounds: expected at least 1, got {self.grounds}")
+        if self.severities is not None and not 0 <= self.severities[0] <= self.severities[1] <= 1:
+            raise ValueError(f"severities: expected (low, high) in [0, 1], got {self.severities}")
         for name in ("frequencies", "composites", "modes"):
             values = getattr(self, name)
             if min(values) < 0 or sum(values) <= 0:

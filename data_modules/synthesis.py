@@ -8,7 +8,7 @@ from torch import Tensor
 
 from data_modules.plan import Plan, SynthesisConfig, draw_plan, sequences
 from defusion.degradations.library import LIBRARY, Compose, rows_of
-from defusion.random import generator, integers
+from defusion.random import generator, integers, uniform
 from defusion.types import Batch, Image, Mode, Params
 
 _PLAN, _PARAMS, _OTHER_PARAMS, _CROP, _GROUND, _INSTRUCTION, _POOL = range(7)
@@ -40,7 +40,7 @@ class Synthesis:
         present, shown = sequences([plan.present for plan in plans], [plan.shown for plan in plans])
         # Rows 0 to B - 1 are the parameters of lq, rows B to 2 B - 1 others, of what is shown.
         streams = [*self._streams(index, _PARAMS), *self._streams(index, _OTHER_PARAMS)]
-        params = self.library.draw(len(streams), streams, sequence=torch.cat([present, shown]))
+        params = self.library.draw(len(streams), streams, self._severities(streams), torch.cat([present, shown]))
         ground = self._grounds(index, hq.device)
         same, partial = _in(plans, Mode.MATCHED, Mode.PARTIAL), _in(plans, Mode.PARTIAL)
         synthetic = torch.tensor([not name for name in task])
@@ -87,6 +87,12 @@ class Synthesis:
             self._pools[device] = self.config.chart.draw(self.config.grounds, own, device)
         rows = integers(len(index), (), self._streams(index, _GROUND), self.config.grounds)
         return self._pools[device][rows.to(device)]
+
+    def _severities(self, streams: Sequence[torch.Generator]) -> Tensor | None:
+        """Of each member in each sample, where the configuration bounds them."""
+        if self.config.severities is None:
+            return None
+        return uniform(len(streams), (len(self.library.members),), streams, *self.config.severities)
 
     def _streams(self, index: Sequence[int], stream: int) -> list[torch.Generator]:
         return [generator(self.seed, number, stream) for number in index]

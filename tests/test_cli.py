@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from defusion import cli
+from defusion.degradations.library import NAMES
 from defusion.imageio import read_image, write_png
 
 
@@ -79,6 +80,27 @@ def test_restore_by_pictures_of_a_chart(
     assert run(monkeypatch, *arguments, tmp_path / "none") == 2
     assert run(monkeypatch, *arguments, tmp_path / "none", "--chart", *chart, "--instruction", "rain") == 2
     assert "two pictures by --chart" in capsys.readouterr().err
+
+
+def test_obedience_is_measured(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    photographs: Path,
+    weights: Path,
+    tmp_path: Path,
+) -> None:
+    arguments = ("obedience", "--data", photographs, "--weights", weights, "--size", 32, "--json")
+    assert run(monkeypatch, *arguments, tmp_path / "one.json") == 0
+    found = json.loads((tmp_path / "one.json").read_text())
+    assert set(found["degradations"]) == set(NAMES)
+    assert found["num_images"] == 2
+    assert found["partial"]["num_cases"] == 60
+    assert found["weights"]["path"] == str(weights)
+    printed = capsys.readouterr().out
+    assert "mismatched" in printed
+    assert "of 60 composites" in printed
+    assert run(monkeypatch, *arguments, tmp_path) == 2
+    assert "--json: expected the name of a file" in capsys.readouterr().err
 
 
 def test_names_that_collide_are_refused(

@@ -337,6 +337,42 @@ def test_the_oracle_shows_each_picture_its_own(run: Run, tmp_path: Path) -> None
     assert named["restored"] != oracle["restored"]
 
 
+def test_known_parameters_are_shown(run: Run, tmp_path: Path, capsys: Any) -> None:
+    write_pictures(tmp_path / "photos", ["a", "b"], (64, 64))
+    arguments = ("eval", "--task", "live1", "--standin", "--severity", 0.9, "--data", "photos", "--json")
+    assert run(*arguments, "named.json") == 0
+    assert run(*arguments, "matched.json", "--instruction", "parameter-matched", "--save", "restored") == 0
+    named, matched = (scores(Path(name)) for name in ("named.json", "matched.json"))
+    assert "parameter-matched" in matched["instruction"]
+    assert not matched["oracle"]
+    assert named["input"] == matched["input"]
+    assert named["restored"] != matched["restored"]
+    assert "parameter-matched" in capsys.readouterr().out
+    assert Path("restored/live1-standin-parameter-matched/a.png").is_file()
+
+
+def test_unknown_parameters_cannot_be_shown(run: Run, gopro: Path, capsys: Any) -> None:
+    arguments = ("--task", "gopro", "--data", gopro, "--json", "one.json")
+    assert run("eval", *arguments, "--instruction", "parameter-matched") == 2
+    error = capsys.readouterr().err
+    assert all(word in error for word in ("gopro", "type-matched", "oracle")), error
+    assert not Path("runs").exists()
+
+
+def test_another_kind_of_instruction_goes_on_with_no_other_run(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_pictures(tmp_path / "photos", ["a", "b"])
+    restorations(monkeypatch, most=1)
+    arguments = ("eval", "--task", "noise", "--data", "photos", "--json", "one.json")
+    assert run(*arguments) == 2
+    restored = restorations(monkeypatch)
+    assert run(*arguments, "--instruction", "parameter-matched") == 0
+    assert restored == ["a", "b"]
+    assert run(*arguments) == 0
+    assert restored == ["a", "b", "b"]
+
+
 @pytest.mark.skipif(not SAMPLES.is_dir(), reason="needs the sample benchmarks beside the project")
 @pytest.mark.parametrize("task", ["raindrop", "gopro", "rain100l", "sots_outdoor", "cdd11", "euvp"])
 def test_samples_of_real_sets_evaluate(run: Run, task: str) -> None:

@@ -11,7 +11,11 @@ from defusion.tokenizer.network import Tokenizer, TokenizerConfig
 from defusion.training import train
 
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
-RUNS = sorted(path.relative_to(EXPERIMENTS).as_posix() for path in EXPERIMENTS.glob("*/*.yaml"))
+RUNS = sorted(
+    path.relative_to(EXPERIMENTS).as_posix()
+    for stage in ("tokenizer", "diffusion")  # those of the ablation study are in tests/study
+    for path in (EXPERIMENTS / stage).glob("*.yaml")
+)
 LARGE = {"tokenizer/paper.yaml", "diffusion/paper.yaml", "tokenizer/small.yaml"}
 
 
@@ -25,16 +29,21 @@ def fit(monkeypatch: pytest.MonkeyPatch, run: str, *arguments: str) -> None:
     train(["fit", "--config", str(EXPERIMENTS / "base.yaml"), "--config", str(EXPERIMENTS / run), *arguments])
 
 
-@pytest.mark.parametrize("run", [pytest.param(run, marks=pytest.mark.slow) if run in LARGE else run for run in RUNS])
-def test_experiment_runs(run: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    arguments = [
-        *("--trainer.fast_dev_run", "true", "--trainer.default_root_dir", str(tmp_path)),
+def small(folder: Path) -> list[str]:
+    """Arguments by which an experiment is two steps on small crops."""
+    return [
+        *("--trainer.fast_dev_run", "true", "--trainer.default_root_dir", str(folder)),
         *("--trainer.accelerator", "cpu", "--trainer.precision", "32-true"),
         *("--data.init_args.workers", "0", "--data.init_args.batch_size", "2"),
         *("--data.init_args.crop_size", "64", "--data.init_args.validation_size", "64"),
         *("--data.init_args.validation_photos", "1", "--data.init_args.validation_tasks", "[haze]"),
         *("--data.init_args.synthesis.grounds", "2"),
     ]
+
+
+@pytest.mark.parametrize("run", [pytest.param(run, marks=pytest.mark.slow) if run in LARGE else run for run in RUNS])
+def test_experiment_runs(run: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    arguments = small(tmp_path)
     if run.startswith("tokenizer"):
         arguments += ["--model.init_args.perceptual", "null"]
     else:

@@ -7,18 +7,29 @@ from torch import Tensor, nn
 from defusion.optimisation import Muon, orthogonalised
 
 
-def network() -> nn.Sequential:
+class Layers(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 8, 3)
+        self.hidden = nn.Conv2d(8, 16, 3).to(memory_format=torch.channels_last)
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = self.hidden(self.first(x))
+        return result
+
+
+def network() -> Layers:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 16, 3).to(memory_format=torch.channels_last), nn.Flatten())
+        return Layers()
 
 
-def optimiser(layers: nn.Sequential, lr: float = 0.01, weight_decay: float = 0.0) -> Muon:
-    hidden = [layers[1].weight]
-    return Muon(hidden, [own for own in layers.parameters() if own is not hidden[0]], lr, weight_decay)
+def optimiser(layers: Layers, lr: float = 0.01, weight_decay: float = 0.0) -> Muon:
+    own = dict(layers.named_parameters())
+    return Muon([own.pop("hidden.weight")], own.values(), lr, weight_decay)
 
 
-def run(layers: nn.Sequential, optimizer: Muon, steps: range) -> None:
+def run(layers: Layers, optimizer: Muon, steps: range) -> None:
     for step in steps:
         x = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(step))
         optimizer.zero_grad()
@@ -26,7 +37,7 @@ def run(layers: nn.Sequential, optimizer: Muon, steps: range) -> None:
         optimizer.step()
 
 
-def weights(layers: nn.Sequential) -> list[Tensor]:
+def weights(layers: Layers) -> list[Tensor]:
     return [own.detach().clone() for own in layers.parameters()]
 
 
@@ -40,9 +51,9 @@ def test_singular_values_become_about_one(shape: tuple[int, int, int]) -> None:
 
 def test_an_update_has_the_size_of_adamws() -> None:
     layers = network()
-    before = layers[1].weight.detach().clone()
+    before = layers.hidden.weight.detach().clone()
     run(layers, optimiser(layers), range(1))
-    change = (layers[1].weight.detach() - before).square().mean().sqrt() / 0.01
+    change = (layers.hidden.weight.detach() - before).square().mean().sqrt() / 0.01
     assert 0.1 < change < 0.3
 
 

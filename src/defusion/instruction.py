@@ -2,10 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypeAlias
 
-from defusion.degradations.standard import degrade
+from defusion.degradations.standard import Drawn, degrade
 from defusion.grounds.chart import Chart
+from defusion.random import generator
 from defusion.types import Image
+
+InstructionKind: TypeAlias = Literal["type-matched", "parameter-matched", "oracle"]
+"""How the instruction of a picture in a test comes about: by the name of its degradation alone; by the very parameters
+that degraded it, where they are known; or fitted to it and its reference (`defusion.oracle`)."""
 
 NULL = "clean"
 """The name of the null instruction: the clean chart, which asks for nothing."""
@@ -44,6 +50,18 @@ class VisualInstruction:
         """
         ground = chart.canonical()
         return cls(ground, ground if spec == NULL else degrade(ground, spec, seed, _CHART), spec)
+
+    @classmethod
+    def parameter_matched(cls, degradation: Drawn, chart: Chart, *key: int) -> "VisualInstruction":
+        """The canonical chart under the very parameters of a picture, with spatial fields of its own.
+
+        Args:
+            degradation: of the picture.
+            chart: the ground.
+            key: of the chart's fields, for example (seed, image number).
+        """
+        ground = chart.canonical()
+        return cls(ground, degradation.apply(ground, generator(*key, _CHART)), degradation.operator.name)
 
     @classmethod
     def of_pictures(cls, clean: Path | str, degraded: Path | str, size: int) -> "VisualInstruction":

@@ -2,13 +2,15 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
+
+OptimizerName: TypeAlias = Literal["muon", "adamw"]
 
 _MOMENTUM = 0.95
 _QUINTIC = (3.4445, -4.7750, 2.0315)
@@ -116,3 +118,34 @@ def warmup_cosine(optimizer: Optimizer, warmup_steps: int, total_steps: float, f
         return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * progress))
 
     return LambdaLR(optimizer, factor)
+
+
+def scheduled(
+    name: OptimizerName,
+    trained: Sequence[nn.Parameter],
+    hidden: Sequence[nn.Parameter],
+    total_steps: float,
+    learning_rate: float,
+    final_learning_rate: float,
+    warmup_steps: int,
+    weight_decay: float,
+) -> dict[str, Any]:
+    """An optimiser, with linear warm-up and cosine decay over the whole run, as Lightning takes them.
+
+    Args:
+        name: "muon" (hidden matrices orthogonalised, AdamW for the rest) or "adamw".
+        trained: all parameters.
+        hidden: those of them that Muon orthogonalises.
+        total_steps: of the run, `trainer.estimated_stepping_batches`.
+        learning_rate: peak rate.
+        final_learning_rate: at the end.
+        warmup_steps: of linear warm-up.
+        weight_decay: decoupled.
+    """
+    if name == "muon":
+        others = [parameter for parameter in trained if all(parameter is not own for own in hidden)]
+        optimizer: Optimizer = Muon(hidden, others, learning_rate, weight_decay)
+    else:
+        optimizer = adamw(trained, learning_rate, weight_decay)
+    scheduler = warmup_cosine(optimizer, warmup_steps, total_steps, final_learning_rate / learning_rate)
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

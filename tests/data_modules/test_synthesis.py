@@ -5,10 +5,10 @@ from collections import Counter
 import pytest
 import torch
 
-from data_modules.plan import EXCLUSIVE, SynthesisConfig, draw_plan
+from data_modules.plan import SynthesisConfig, draw_plan
 from data_modules.restoration import RestorationDataModule
 from data_modules.synthesis import Synthesis
-from defusion.degradations.library import NAMES
+from defusion.degradations.library import EXCLUSIVE, NAMES
 from defusion.grounds.chart import Chart
 from defusion.random import generator
 from defusion.types import Batch, Mode
@@ -166,3 +166,24 @@ def test_validation_shows_every_task_on_held_out_photographs() -> None:
 def test_configurations_are_checked(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         config(**changes)
+
+
+def test_severities_stay_within_their_bounds() -> None:
+    """Those of lq and those of what is shown, of every member."""
+    bounded = Synthesis(config(severities=(0.4, 0.6), composites=(0.5, 0.5)))
+    streams = [generator(0, i) for i in range(200)]
+    severities = bounded._severities(streams)
+    assert severities is not None
+    assert 0.4 <= severities.min() < 0.42
+    assert 0.58 < severities.max() <= 0.6
+    mild, strong = (
+        Synthesis(only("matched", severities=(own, own), weights={name: float(name == "haze") for name in NAMES}))
+        for own in (0.1, 0.9)
+    )
+    changes = [
+        [(after - before).abs().mean() for before, after in ((batch.hq, batch.lq), (batch.ground, batch.instruction))]
+        for batch in (own(crops(), range(6)) for own in (mild, strong))
+    ]
+    assert all(weak < much for weak, much in zip(*changes, strict=True))
+    with pytest.raises(ValueError, match=r"severities: expected \(low, high\) in \[0, 1\]"):
+        config(severities=(0.6, 0.4))

@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 import torch
 
+from defusion.degradations.library import NAMES
 from defusion.diffusion.model import Defusion, DefusionConfig, pad_to_multiple
+from defusion.diffusion.phrases import embeddings
 from defusion.diffusion.process import Process
 from defusion.random import generator
 from defusion.tokenizer.network import Tokenizer, TokenizerConfig
 from defusion.unet.unet import UNetConfig
-from defusion.weights import WeightsError
+from defusion.weights import WeightsError, stored
 
 
 def charts(n: int = 2) -> tuple[torch.Tensor, torch.Tensor]:
@@ -44,11 +46,49 @@ def test_ablations_of_the_instruction(model: Defusion) -> None:
     plain = altered(model, subtract_null=False).tokens(ground, instruction, ("rain",) * 2)
     assert torch.equal(plain, model.tokenizer.encode(instruction))  # type: ignore[arg-type]
     assert altered(model, instruction="none").tokens(ground, instruction, ("rain",) * 2) is None
-    labelled = altered(model, instruction="label")
-    clean, rain, both = labelled.tokens(ground[:1].expand(3, -1, -1, -1), ground, ("clean", "rain", "rain+snow"))  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("kind", ["label", "text"])
+def test_names_have_a_token_each(model: Defusion, kind: str) -> None:
+    ground, _ = charts(3)
+    named = altered(model, instruction=kind)
+    clean, rain, both = named.tokens(ground, ground, ("clean", "rain", "rain+snow"))  # type: ignore[misc]
     assert clean.abs().max() == 0
     assert (rain.abs().sum(1) > 0).sum() == 1
     assert (both.abs().sum(1) > 0).sum() == 2
+    assert torch.equal(rain[NAMES.index("rain")], both[NAMES.index("rain")])
+
+
+def test_text_is_frozen_and_near_for_near_words(model: Defusion) -> None:
+    words = embeddings()
+    assert torch.allclose(words.norm(dim=1), torch.ones(len(NAMES)), atol=1e-3)
+    rain, drops, jpeg = (words[NAMES.index(name)] for name in ("rain", "raindrop", "jpeg"))
+    assert rain @ drops > rain @ jpeg
+    named = altered(model, instruction="text")
+    trained = [name for name, own in named.named_parameters() if own.requires_grad and "unet" not in name]
+    assert trained == ["labels.weight"]
+
+
+def test_continuous_tokens_are_what_codes_are_chosen_for(model: Defusion) -> None:
+    ground, instruction = charts()
+    continuous = altered(model, quantised=False)
+    assert continuous.tokens(ground, ground, ("clean",) * 2).abs().max() == 0  # type: ignore[union-attr]
+    quantizer, features = model.tokenizer.quantizer, model.tokenizer.encode(instruction, quantised=False)
+    assert torch.equal(quantizer.lookup(quantizer.nearest(features)), model.tokenizer.encode(instruction))
+    assert not torch.equal(features, model.tokenizer.encode(instruction))
+
+
+def test_a_network_starts_from_the_weights_of_the_same_network(model: Defusion, tmp_path: Path) -> None:
+    model.save(tmp_path)
+    fresh = Defusion(model.config, model.tokenizer)
+    fresh.start_from(tmp_path)
+    for key, value in fresh.state_dict().items():
+        assert torch.equal(stored(value), stored(model.state_dict()[key])), key
+    with pytest.raises(WeightsError, match="expected weights of"):
+        altered(model).start_from(tmp_path)
+    other = Tokenizer(model.tokenizer.config, seed=5)
+    with pytest.raises(WeightsError, match="was trained with tokenizer"):
+        Defusion(model.config, other).start_from(tmp_path)
 
 
 def test_the_null_instruction_changes_nothing(model: Defusion) -> None:

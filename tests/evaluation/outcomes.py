@@ -37,8 +37,9 @@ SUBSET = made(task="dpdd", dataset="DPDD", expected=76, subset=True, published="
 SURPLUS = made(task="live1", dataset="LIVE1", expected=2, published="LIVE1")
 OTHER = made(task="hide", dataset="HIDE", published=None)
 UNFIXED = made(task="realsnow", dataset="RealSnow", published="RealSnow")
-ORACLE = made(task="rain1400", dataset="Rain1400", expected=3, oracle=True, published="Rain1400")
-NOT_COMPARABLE = (STANDIN, SUBSET, SURPLUS, OTHER, UNFIXED, ORACLE)
+ORACLE = made(task="rain1400", dataset="Rain1400", expected=3, kind="oracle", published="Rain1400")
+MATCHED = made(task="cbsd68", dataset="CBSD68", expected=3, kind="parameter-matched", published="CBSD68")
+NOT_COMPARABLE = (STANDIN, SUBSET, SURPLUS, OTHER, UNFIXED, ORACLE, MATCHED)
 
 
 def pictures(outcome: Outcome, number: int, height: int = 40, width: int = 60) -> tuple[Tensor, Tensor, Tensor]:

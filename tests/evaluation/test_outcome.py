@@ -10,7 +10,7 @@ import pytest
 
 from defusion.evaluation.metrics import MAX_PSNR
 from defusion.evaluation.outcome import Measured
-from tests.evaluation.outcomes import OTHER, STANDIN, SUBSET, SURPLUS, WHOLE, made
+from tests.evaluation.outcomes import MATCHED, ORACLE, OTHER, STANDIN, SUBSET, SURPLUS, WHOLE, made
 
 KEYS = [
     *("task", "dataset", "protocol", "num_images", "input", "restored", "per_image", "weights", "steps"),
@@ -87,7 +87,8 @@ def test_an_outcome_is_checked(fields: dict[str, Any], message: str) -> None:
 def test_only_whole_test_sets_of_the_paper_are_comparable() -> None:
     assert WHOLE.comparable
     assert not made(expected=None).comparable
-    assert made(expected=3, oracle=True).labels == ("oracle",)
+    assert made(expected=3, kind="oracle").labels == ("oracle",)
+    assert made(expected=3, kind="parameter-matched").labels == ("parameter-matched",)
     assert [own.labels for own in (WHOLE, OTHER)] == [(), ()]
     assert [own.labels for own in (STANDIN, SUBSET, SURPLUS)] == [
         ("stand-in",),
@@ -95,4 +96,5 @@ def test_only_whole_test_sets_of_the_paper_are_comparable() -> None:
         ("other number of pictures",),
     ]
     assert made(standin=True, subset=True, expected=1111).labels == ("stand-in", "subset")
-    assert not any(own.comparable for own in (STANDIN, SUBSET, SURPLUS, OTHER))
+    assert not any(own.comparable for own in (STANDIN, SUBSET, SURPLUS, OTHER, ORACLE, MATCHED))
+    assert [own.as_json()["oracle"] for own in (WHOLE, MATCHED, ORACLE)] == [False, False, True]

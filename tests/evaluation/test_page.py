@@ -17,7 +17,7 @@ from defusion.evaluation.page import write_page
 from defusion.evaluation.page_chart import MAX_BARS, gain_chart
 from defusion.evaluation.page_pictures import CROP, LADDER, choose, embed, groups, largest_error
 from defusion.evaluation.paper import ROWS
-from tests.evaluation.outcomes import NOT_COMPARABLE, STANDIN, SUBSET, WHOLE, made, pictures
+from tests.evaluation.outcomes import MATCHED, NOT_COMPARABLE, STANDIN, SUBSET, WHOLE, made, pictures
 
 VOID = {"meta", "img", "input", "br"}
 DATA = re.compile(r"data:image/[a-z]+;base64,[A-Za-z0-9+/=]+")
@@ -148,6 +148,7 @@ def test_labels_are_prominent_and_the_papers_rows_far(tmp_path: Path) -> None:
     page = Page(text)
     assert "Stand-in: other pictures than the test set's were restored. Not comparable" in page.text
     assert "Subset: 3 of 76 pictures of the test set were restored. Not comparable" in page.text
+    assert "Parameter-matched: the instruction" in Page(written(tmp_path, MATCHED)).text
     assert page.text.count("differs from that of the rows it copied") == 1
 
 

@@ -10,9 +10,10 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor
 
+from defusion.degradations.compression import jpeg
 from defusion.degradations.standard import degrade
 from defusion.evaluation.benchmarks import BENCHMARKS, Synthesis
-from defusion.evaluation.synthesis import make_input
+from defusion.evaluation.synthesis import degradation_of, make_input
 from defusion.imageio import find_images, read_image, to_tensor, to_uint8
 
 SAMPLES = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "benchmarks"
@@ -72,6 +73,25 @@ def test_standard_is_the_degradation_of_the_task(target: Tensor) -> None:
     degraded = make_input(Synthesis("standard"), "rain+snow", target, 5, seed=2025)
     expected = degrade(target[None], "rain+snow", 2025, 5)[0]
     torch.testing.assert_close(degraded, expected, rtol=0, atol=0.5 / 255 + 1e-6)
+
+
+@pytest.mark.parametrize("severity", [None, 0.9])
+def test_the_degradation_of_a_picture_is_at_hand_with_its_parameters(target: Tensor, severity: float | None) -> None:
+    synthesis = Synthesis("standard", severity=severity)
+    degraded = degradation_of(synthesis, "rain+snow", 5, seed=2025).apply(target[None])[0]
+    made = make_input(synthesis, "rain+snow", target, 5, seed=2025)
+    torch.testing.assert_close(degraded, made, rtol=0, atol=0.5 / 255 + 1e-6)
+
+
+def test_noise_and_jpeg_are_at_hand_at_their_level() -> None:
+    grey = torch.full((1, 3, 200, 200), 0.5)
+    for sigma in (15, 50):
+        noise = degradation_of(Synthesis("awgn", sigma), "noise", 0, seed=1)
+        assert float((noise.apply(grey * 1.0) - grey).std()) * 255 == pytest.approx(sigma, rel=0.03)
+    texture = torch.rand(1, 3, 48, 64, generator=torch.Generator().manual_seed(0))
+    for quality in (10, 40):
+        coded = degradation_of(Synthesis("jpeg", quality), "jpeg", 0, seed=1).apply(texture)
+        assert torch.equal(coded, jpeg(texture, torch.tensor([float(quality)])))
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,7 @@ def test_labels_and_counts() -> None:
         ("as given", "3"),
         ("number not fixed", "3"),
         ("oracle", "3"),
+        ("parameter-matched", "3"),
     ]
 
 

@@ -105,14 +105,15 @@ def test_save_and_load_round_trip(tokenizer: Tokenizer, tmp_path: Path) -> None:
     assert loaded.config == TINY
     assert not loaded.training
     assert loaded.fingerprint() == tokenizer.fingerprint()
-    assert torch.equal(loaded.encode(pictures(2)), tokenizer.encode(pictures(2)))
+    for key, value in tokenizer.state_dict().items():
+        assert torch.equal(loaded.state_dict()[key], value.half().to(value.dtype)), key
 
 
-def test_fingerprint_knows_every_bit_but_not_the_memory_format(tokenizer: Tokenizer) -> None:
+def test_fingerprint_knows_every_stored_bit_but_not_the_memory_format(tokenizer: Tokenizer) -> None:
     before = tokenizer.fingerprint()
     tokenizer.to(memory_format=torch.channels_last).double().float()
     assert tokenizer.fingerprint() == before
-    tokenizer.quantizer.codebook[3, 5] += 1e-6
+    tokenizer.quantizer.codebook[3, 5] *= 1 + 1e-3
     assert tokenizer.fingerprint() != before
 
 

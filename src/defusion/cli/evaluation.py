@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 from rich import get_console
 from torch import Tensor
 
 from data_modules.benchmark import PairSetError
-from defusion.cli.options import WEIGHTS, Seed, Steps, Weights
+from defusion.cli.options import WEIGHTS, Json, Seed, Steps, Weights, check_file
 from defusion.cli.request import Request
 from defusion.evaluation.benchmarks import Benchmark
 from defusion.evaluation.outcome import Outcome
@@ -28,6 +28,7 @@ from defusion.evaluation.tasks import (
     stand_in,
 )
 from defusion.evaluation.testset import TestSet
+from defusion.instruction import InstructionKind
 from defusion.layouts import find_root, is_named
 from defusion.restore.restorer import Restorer
 
@@ -39,7 +40,11 @@ def evaluate(
     steps: Steps = 1,
     seed: Seed = 0,
     instruction: Annotated[
-        Literal["type-matched", "oracle"], typer.Option(help="oracle: fitted to each picture and its reference.")
+        InstructionKind,
+        typer.Option(
+            help="parameter-matched: with the very parameters of each input that is made here; "
+            "oracle: fitted to each picture and its reference."
+        ),
     ] = "type-matched",
     severity: Annotated[
         float | None, typer.Option(min=0, max=1, help="Of a synthetic degradation; the instruction shows mid severity.")
@@ -48,7 +53,7 @@ def evaluate(
     subset: Annotated[bool, typer.Option(help="Evaluate a part of the test set on purpose.")] = False,
     devices: Annotated[int, typer.Option(min=1, help="Processes, each on a device of its own.")] = 1,
     lpips: Annotated[Path | None, typer.Option(help="Torchvision's AlexNet weights: adds LPIPS.")] = None,
-    json: Annotated[Path | None, typer.Option(help="Write the scores as JSON.")] = None,
+    json: Json = None,
     table: Annotated[Path | None, typer.Option("--csv", help="Write the scores of each picture as CSV.")] = None,
     markdown_file: Annotated[Path | None, typer.Option("--markdown", help="Write the tables as Markdown.")] = None,
     page: Annotated[Path | None, typer.Option(help="Write an HTML page with the worst and best pictures.")] = None,
@@ -57,8 +62,7 @@ def evaluate(
     """Restore and score the pictures of a task, or of a group of them, each by its protocol."""
     data = data or None
     for option, file in (("--json", json), ("--csv", table), ("--markdown", markdown_file), ("--page", page)):
-        if file is not None and file.is_dir():
-            raise ValueError(f"{option}: expected the name of a file to write, got the folder {file}")
+        check_file(option, file)
     chosen = find_tasks(task)
     if standin:
         chosen = tuple(own if is_synthetic(own) else stand_in(own) for own in chosen)
@@ -66,7 +70,7 @@ def evaluate(
         chosen = tuple(_at(own, severity) for own in chosen)
     absent = () if len(chosen) == 1 else tuple(own for own in chosen if not _is_there(own, data))
     requests = [
-        Request(own, data, weights, steps, seed, instruction == "oracle", standin, subset, lpips, save)
+        Request(own, data, weights, steps, seed, instruction, standin, subset, lpips, save)
         for own in chosen
         if own not in absent
     ]

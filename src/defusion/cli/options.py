@@ -10,4 +10,15 @@ WEIGHTS = "small"
 Weights = Annotated[str, typer.Option(help="A shipped model by name, or a folder of trained weights.")]
 Steps = Annotated[int, typer.Option(min=1, help="Sampling steps: more look sharper, one has the best PSNR.")]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same result.")]
+Json = Annotated[Path | None, typer.Option(help="Write the scores as JSON.")]
 Out = Annotated[Path, typer.Option("--out", help="Where to write.")]
+
+
+def check_file(option: str, file: Path | None) -> None:
+    """Refuses a folder where a file is to be written, before anything else is done.
+
+    Raises:
+        ValueError: for a folder.
+    """
+    if file is not None and file.is_dir():
+        raise ValueError(f"{option}: expected the name of a file to write, got the folder {file}")

@@ -21,8 +21,10 @@ from defusion.evaluation.outcome import Measured, Outcome
 from defusion.evaluation.processes import share_out
 from defusion.evaluation.progress import watched
 from defusion.evaluation.runner import Evaluator
+from defusion.evaluation.synthesis import degradation_of
 from defusion.evaluation.tasks import MissingDataError, explain, is_synthetic
-from defusion.evaluation.testset import TestSet, shown_of
+from defusion.evaluation.testset import SEED, Sample, TestSet, shown_of
+from defusion.instruction import InstructionKind, VisualInstruction
 from defusion.oracle import instruction as oracle_instruction
 from defusion.oracle.fitted import MIN_SIDE
 from defusion.pretrained import find
@@ -32,6 +34,12 @@ from defusion.weights import checksum
 
 LEDGERS = Path("runs/eval")
 """Where unfinished evaluations keep their scores."""
+
+_WORDS: dict[InstructionKind, str] = {
+    "type-matched": "type-matched, by name",
+    "parameter-matched": "with the very parameters of each picture (parameter-matched)",
+    "oracle": "fitted to each picture and its reference (oracle)",
+}
 
 
 @dataclass(frozen=True)
@@ -44,7 +52,7 @@ class Request:
         weights: name of a shipped model, or folder.
         steps: sampling steps.
         seed: of the diffusion noise and the instructions.
-        oracle: show each picture's own degradation, fitted to it and its reference.
+        instruction: what kind of instruction each picture is shown.
         standin: the benchmark stands in for the one of its name.
         subset: a part of the test set is evaluated on purpose.
         lpips: torchvision's AlexNet weights; None leaves LPIPS out.
@@ -56,7 +64,7 @@ class Request:
     weights: str
     steps: int
     seed: int
-    oracle: bool = False
+    instruction: InstructionKind = "type-matched"
     standin: bool = False
     subset: bool = False
     lpips: Path | None = None
@@ -67,9 +75,14 @@ class Request:
 
         Raises:
             MissingDataError: its data is not there; says where it comes from.
-            PairSetError: it is there, but not as it should be.
+            PairSetError: it is there, but not as it should be; or its parameters are to be shown and are unknown.
         """
         own = self.benchmark
+        if self.instruction == "parameter-matched" and own.synthesis is None:
+            raise PairSetError(
+                "--instruction parameter-matched: expected a test set whose inputs are made here, got "
+                f"{own.name}, whose real inputs have no known parameters: show them type-matched or oracle instructions"
+            )
         if is_synthetic(own):
             return self._checked(open_clean(self.data))
         if self.data is None:
@@ -84,7 +97,7 @@ class Request:
         """The test set, when its names tell what to show and an oracle has enough to see."""
         for facts in pairs.facts:
             shown_of(self.benchmark, facts)
-        if self.oracle:
+        if self.instruction == "oracle":
             small = [name for number, name in enumerate(pairs.names) if min(pairs.sizes(number)[1]) < MIN_SIDE]
             if small:
                 raise PairSetError(
@@ -102,22 +115,25 @@ class Request:
 
     def evaluator(self, restorer: Restorer) -> Evaluator:
         """How the model is used."""
-        kind = "-standin" if self.standin else "-oracle" if self.oracle else ""
-        save = None if self.save is None else self.save / f"{self.benchmark.name}{kind}"
-        named = cache(lambda shown: restorer.instruction(shown, self.seed))
+        kind = "" if self.instruction == "type-matched" else f"-{self.instruction}"
+        name = f"{self.benchmark.name}{'-standin' if self.standin else ''}{kind}"
+        save = None if self.save is None else self.save / name
         perceptual = None if self.lpips is None else PerceptualLoss(PerceptualConfig("alex", str(self.lpips)))
-        return Evaluator(
-            restorer,
-            lambda sample: (
-                oracle_instruction(sample.shown, sample.lq, sample.hq, restorer.chart, self.seed)
-                if self.oracle
-                else named(sample.shown)
-            ),
-            self.steps,
-            self.seed,
-            perceptual,
-            save,
-        )
+        return Evaluator(restorer, self._instruct(restorer), self.steps, self.seed, perceptual, save)
+
+    def _instruct(self, restorer: Restorer) -> Callable[[Sample], VisualInstruction]:
+        """What each sample is shown."""
+        chart, seed, own = restorer.chart, self.seed, self.benchmark
+        if self.instruction == "oracle":
+            return lambda sample: oracle_instruction(sample.shown, sample.lq, sample.hq, chart, seed)
+        if self.instruction == "parameter-matched":
+            synthesis = own.synthesis
+            assert synthesis is not None, f"{own.name}: opened without known parameters"
+            return lambda sample: VisualInstruction.parameter_matched(
+                degradation_of(synthesis, own.task, sample.number, SEED), chart, seed, sample.number
+            )
+        named = cache(lambda shown: restorer.instruction(shown, seed))
+        return lambda sample: named(sample.shown)
 
     def run(self, test: TestSet, evaluator: Evaluator, ledger: Ledger, devices: int = 1) -> Outcome:
         """Scores what is left of the test set; an interrupted run goes on where it was."""
@@ -155,7 +171,6 @@ class Request:
 
     def _outcome(self, test: TestSet, rows: Sequence[Row]) -> Outcome:
         own = test.benchmark
-        kind = "fitted to each picture and its reference (oracle)" if self.oracle else "type-matched, by name"
         return Outcome(
             task=own.name,
             dataset=own.title,
@@ -165,11 +180,11 @@ class Request:
             sha256=checksum(find(self.weights)),
             steps=self.steps,
             seed=self.seed,
-            instruction=f"{own.task}, {kind}",
+            instruction=f"{own.task}, {_WORDS[self.instruction]}",
             layout=test.pairs.layout,
             expected=own.count,
             standin=self.standin,
             subset=self.subset and own.count is not None and len(rows) != own.count,
-            oracle=self.oracle,
+            kind=self.instruction,
             published=None if own.aside and own.aside in test.pairs.layout else own.published,
         )

@@ -42,6 +42,12 @@ LIBRARY: dict[str, Degradation] = {
 
 NAMES: tuple[str, ...] = tuple(LIBRARY)
 
+EXCLUSIVE: tuple[frozenset[str], ...] = (
+    frozenset({"motion_blur", "defocus_blur", "downsample"}),
+    *(frozenset({"underwater", name}) for name in ("rain", "snow", "haze", "raindrop", "low_light")),
+)
+"""Sets of which a composite takes at most one member: one loss of sharpness, no weather under water."""
+
 
 @dataclass(frozen=True)
 class Compose(Degradation):

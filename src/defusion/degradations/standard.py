@@ -1,17 +1,55 @@
 """The fixed test of each degradation: one operator, one severity, one seed; for measuring and for showing."""
 
+from dataclasses import dataclass, replace
+
 import torch
 from torch import Tensor
 
-from defusion.degradations.library import Compose, parse
+from defusion.degradations.library import Compose, leave_out, parse
 from defusion.degradations.noise import Noise
 from defusion.random import generator
-from defusion.types import Image
+from defusion.types import Image, Params
 
 MID_SEVERITY = 0.5
 
 NOISE_SIGMA = 25.0
 """8-bit units: "noise" is tested as additive white Gaussian noise, the protocol of CBSD68."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A degradation with its parameters: those of one picture, for that picture and for what shows them.
+
+    Attributes:
+        operator: the members in the order they act.
+        params: one row, on the CPU.
+        fields: where the picture's spatial fields (noise, streaks, drops) come from; never advanced.
+    """
+
+    operator: Compose
+    params: Params
+    fields: torch.Generator
+
+    def apply(self, x: Image, fields: torch.Generator | None = None) -> Image:
+        """Degrades x (1, 3, H, W) in [0, 1], on the CPU, the same each time.
+
+        Args:
+            x: the clean picture.
+            fields: another source of the spatial fields, for a chart under the picture's parameters.
+        """
+        return self.operator.apply(x, self.params, fields or self.fields.clone_state())
+
+    def without(self, name: str) -> "Drawn":
+        """This very draw without one member: the others act as before, bit for bit.
+
+        Raises:
+            ValueError: when it has no such member.
+        """
+        names = [member.name for member in self.operator.members]
+        if name not in names:
+            raise ValueError(f"name: expected one of {', '.join(names)}, got {name!r}")
+        left_out = self.params["sequence"] == names.index(name)
+        return replace(self, params=leave_out(self.params, left_out))
 
 
 def standard(spec: str) -> tuple[Compose, Tensor]:
@@ -28,17 +66,24 @@ def standard(spec: str) -> tuple[Compose, Tensor]:
     return Compose(members), torch.tensor([severities])
 
 
-def degrade(hq: Image, spec: str, *key: int, severity: float | None = None) -> Image:
-    """hq (1, 3, H, W) under the standard degradation, fixed by the key, for example (seed, image number).
+def drawn(spec: str, *key: int, severity: float | None = None) -> Drawn:
+    """The standard degradation, fixed by the key, for example (seed, image number).
 
     Args:
-        hq: the clean picture.
         spec: "rain" or "rain+noise".
         key: of the randomness.
         severity: of every member in [0, 1]; that of the standard test when not given.
+
+    Raises:
+        ValueError: for an unknown name, or a severity out of range.
     """
     operator, severities = standard(spec)
     if severity is not None:
         severities = torch.full_like(severities, severity)
-    draw = generator(*key)
-    return operator.apply(hq, operator.draw(1, draw, severities), draw)
+    source = generator(*key)
+    return Drawn(operator, operator.draw(1, source, severities), source)
+
+
+def degrade(hq: Image, spec: str, *key: int, severity: float | None = None) -> Image:
+    """hq (1, 3, H, W) under the standard degradation; see `drawn`."""
+    return drawn(spec, *key, severity=severity).apply(hq)

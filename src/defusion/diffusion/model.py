@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from defusion.degradations.library import NAMES
+from defusion.diffusion.phrases import embeddings
 from defusion.diffusion.process import Process
 from defusion.diffusion.sampler import Sampler, trajectory
 from defusion.random import Generators, normal
@@ -27,20 +28,23 @@ class DefusionConfig:
         unet: size and conditioning of the U-Net.
         process: schedule and parametrisation.
         space: what diffuses: the degradation lq - T_v(lq) (Eq. 9), or the restored picture (ablation).
-        instruction: what tells the network what to remove: the visual instruction, an embedding of
-            the degradations' names, or nothing (ablations).
+        instruction: what tells the network what to remove: the visual instruction, a learnt embedding of each
+            degradation's name, a frozen embedding of a request in words (`defusion.diffusion.phrases`), or
+            nothing (ablations).
+        quantised: condition on codes, rather than on the encoder's features before quantisation (ablation).
         subtract_null: condition on E(instruction) - E(ground), rather than on E(instruction) (ablation).
     """
 
     unet: UNetConfig = field(default_factory=UNetConfig)
     process: Process = field(default_factory=Process)
     space: Literal["degradation", "image"] = "degradation"
-    instruction: Literal["visual", "label", "none"] = "visual"
+    instruction: Literal["visual", "label", "text", "none"] = "visual"
     subtract_null: bool = True
+    quantised: bool = True
 
     def __post_init__(self) -> None:
         zero_is_nothing = self.space == "degradation" and self.process.prediction == "y0"
-        null_is_zero = self.instruction == "label" or (self.instruction == "visual" and self.subtract_null)
+        null_is_zero = self.instruction in ("label", "text") or (self.instruction == "visual" and self.subtract_null)
         if self.unet.gate and not (zero_is_nothing and null_is_zero):
             raise ValueError(
                 "unet.gate: true needs null tokens of zero (an instruction, subtract_null: true) and an output of zero "
@@ -66,7 +70,7 @@ class Defusion(nn.Module):
         self.config = config
         self.tokenizer = tokenizer.requires_grad_(False).eval()
         self.unet = UNet(config.unet)
-        self.labels = nn.Embedding(len(NAMES), config.unet.token_channels) if config.instruction == "label" else None
+        self.labels = _labels(config)
 
     def train(self, mode: bool = True) -> "Defusion":
         """The tokenizer stays in evaluation mode."""
@@ -80,16 +84,17 @@ class Defusion(nn.Module):
         Args:
             ground: clean chart, (B, 3, Hv, Wv).
             instruction: the chart degraded, the same shape.
-            shown: the degradations it shows by name, joined by "+"; used by label embeddings alone.
+            shown: the degradations it shows by name, joined by "+"; used by labels and text alone.
         """
         if self.config.instruction == "none":
             return None
         if self.labels is not None:
             rows = torch.tensor([[name in names.split("+") for name in NAMES] for names in shown])
-            return rows.to(self.labels.weight)[..., None] * self.labels.weight
+            tokens = self.labels()
+            return rows.to(tokens)[..., None] * tokens
         if self.config.subtract_null:
-            return self.tokenizer.residual(instruction, ground)
-        return self.tokenizer.encode(instruction)
+            return self.tokenizer.residual(instruction, ground, self.config.quantised)
+        return self.tokenizer.encode(instruction, self.config.quantised)
 
     def y0(self, lq: Image, target: Image) -> Tensor:
         """The variable that diffuses: lq - T_v(lq) (Eq. 9), or the picture centred, times the process's scale."""
@@ -195,6 +200,27 @@ class Defusion(nn.Module):
     def tokenizer_state(self) -> dict[str, Tensor]:
         """The tokenizer's part of the state dictionary."""
         return {key: value for key, value in self.state_dict().items() if key.startswith("tokenizer.")}
+
+
+class Labels(nn.Module):
+    """One token a degradation, learnt: freely, or as a linear map of the frozen embedding of a phrase."""
+
+    def __init__(self, channels: int, phrases: Tensor | None = None) -> None:
+        super().__init__()
+        self.phrases: Tensor | None
+        self.register_buffer("phrases", phrases)
+        rows = len(NAMES) if phrases is None else phrases.shape[1]
+        self.weight = nn.Parameter(torch.randn(rows, channels))
+
+    def forward(self) -> Tensor:
+        """(11, channels), in the order of NAMES."""
+        return self.weight if self.phrases is None else self.phrases @ self.weight
+
+
+def _labels(config: DefusionConfig) -> Labels | None:
+    if config.instruction not in ("label", "text"):
+        return None
+    return Labels(config.unet.token_channels, embeddings() if config.instruction == "text" else None)
 
 
 def check_fingerprint(tokenizer: Tokenizer, expected: str, origin: str) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from lightning import LightningModule
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from defusion.diffusion.loss import Objective, objective
 from defusion.diffusion.model import Defusion, DefusionConfig, check_fingerprint
-from defusion.optimisation import Muon, adamw, warmup_cosine
+from defusion.optimisation import OptimizerName, scheduled
 from defusion.random import generator, uniform
 from defusion.tokenizer.network import Tokenizer
 from defusion.types import Batch, Image
@@ -48,7 +48,7 @@ class DiffusionModule(LightningModule):
         model: DefusionConfig = DefusionConfig(),
         loss: Objective = "rmse",
         terminal_probability: float = 0.5,
-        optimizer: Literal["muon", "adamw"] = "muon",
+        optimizer: OptimizerName = "muon",
         learning_rate: float = 1e-3,
         final_learning_rate: float = 1e-6,
         warmup_steps: int = 200,
@@ -115,16 +115,16 @@ class DiffusionModule(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """The optimiser, with linear warm-up and cosine decay over the whole run."""
-        if self.optimizer == "muon":
-            hidden = self.model.unet.hidden_weights()
-            others = [parameter for parameter in self._trained() if all(parameter is not own for own in hidden)]
-            optimizer: torch.optim.Optimizer = Muon(hidden, others, self.learning_rate, self.weight_decay)
-        else:
-            optimizer = adamw(self._trained(), self.learning_rate, self.weight_decay)
-        total = self.trainer.estimated_stepping_batches
-        final = self.final_learning_rate / self.learning_rate
-        scheduler = warmup_cosine(optimizer, self.warmup_steps, total, final)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        return scheduled(
+            self.optimizer,
+            self._trained(),
+            self.model.unet.hidden_weights(),
+            self.trainer.estimated_stepping_batches,
+            self.learning_rate,
+            self.final_learning_rate,
+            self.warmup_steps,
+            self.weight_decay,
+        )
 
     def _trained(self) -> list[torch.nn.Parameter]:
         """All but the tokenizer's."""

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import torch
 from PIL import Image as Picture
 from rich import get_console
 from rich.progress import track
 from torch import Tensor
 
+from defusion.evaluation.obedience import mean_square, relative_rms
 from defusion.evaluation.report import results_as_dict, summary_table, write_json
 from defusion.evaluation.scoring import TaskMetrics, TaskResult
 from defusion.evaluation.testset import Sample, TestSet
@@ -75,19 +75,14 @@ def null_change(
     steps: int,
     seed: int,
 ) -> dict[str, float]:
-    """For each task RMS(null restoration - lq) / RMS(restoration - lq): 0 is perfect obedience."""
+    """For each task RMS(null restoration - lq) / RMS(restoration - lq), see `relative_rms`: 0 is perfect obedience."""
     shown = restorer.instruction(NULL, seed)
     ratios = {}
     for task, own in track(pairs.items(), "null instruction", console=get_console()):
-        untouched = [restorer(pair.lq[None], shown, steps, seed=seed)[0] for pair in own]
-        ratios[task] = _rms(untouched, own) / _rms(restored[task], own)
+        null = [mean_square(restorer(pair.lq[None], shown, steps, seed=seed)[0], pair.lq) for pair in own]
+        right = [mean_square(picture, pair.lq) for picture, pair in zip(restored[task], own, strict=True)]
+        ratios[task] = relative_rms(null, right)
     return ratios
-
-
-def _rms(restorations: Sequence[Tensor], pairs: Sequence[Sample]) -> float:
-    """Root of the mean over pictures of the mean square change."""
-    squares = [(x - pair.lq).square().mean() for x, pair in zip(restorations, pairs, strict=True)]
-    return float(torch.stack(squares).mean().sqrt())
 
 
 def _gallery(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from defusion.evaluation.metrics import MAX_PSNR, Scores
+from defusion.instruction import InstructionKind
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Outcome:
         expected: number of pictures of the whole test set; None where none is fixed.
         standin: other pictures than the test set's were taken in its place.
         subset: not all of the test set's pictures were taken.
-        oracle: the instruction was made from the references.
+        kind: of the instruction.
         published: its key in the paper's tables (`Benchmark.published`); None where it is in none.
 
     Raises:
@@ -80,7 +81,7 @@ class Outcome:
     expected: int | None = None
     standin: bool = False
     subset: bool = False
-    oracle: bool = False
+    kind: InstructionKind = "type-matched"
     published: str | None = None
 
     def __post_init__(self) -> None:
@@ -125,6 +126,11 @@ class Outcome:
         return math.fsum(times) / len(times) if len(times) == self.num_images else None
 
     @property
+    def oracle(self) -> bool:
+        """Whether the instruction was made from the references."""
+        return self.kind == "oracle"
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """Why it is not comparable with published results; empty if it is the whole test set."""
         unlike = None if self.expected is None or self.standin else self.num_images - self.expected
@@ -133,7 +139,7 @@ class Outcome:
             ("subset", self.subset),
             ("other number of pictures", unlike is not None and unlike > 0),
             ("number not fixed", self.expected is None and self.published is not None),
-            ("oracle", self.oracle),
+            (self.kind, self.kind != "type-matched"),
         )
         return tuple(label for label, holds in reasons if holds)
 

@@ -110,6 +110,7 @@ def _warning(outcome: Outcome) -> str:
         "stand-in": "Stand-in: other pictures than the test set's were restored.",
         "subset": f"Subset: {images(outcome)} pictures of the test set were restored.",
         "number not fixed": "The number of pictures of this test set is not fixed, so these may not be all.",
+        "parameter-matched": "Parameter-matched: the instruction shows the very parameters of each picture.",
         "oracle": "Oracle: the instruction was fitted to each picture and its reference.",
         "other number of pictures": f"Other number of pictures than the test set has: {images(outcome)}.",
     }

@@ -6,7 +6,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from defusion.degradations.standard import degrade
+from defusion.degradations.compression import Jpeg
+from defusion.degradations.noise import Noise
+from defusion.degradations.standard import Drawn, drawn
 from defusion.evaluation.benchmarks import Synthesis
 from defusion.imageio import decode_image, to_tensor, to_uint8
 from defusion.random import generator
@@ -36,8 +38,28 @@ def make_input(synthesis: Synthesis, task: str, target: Tensor, number: int, see
         noise = torch.randn(target.shape, generator=generator(seed, number))
         degraded = target + synthesis.level / 255 * noise
     else:
-        degraded = degrade(target[None], task, seed, number, severity=synthesis.severity)[0]
+        degraded = degradation_of(synthesis, task, number, seed).apply(target[None])[0]
     return to_tensor(to_uint8(degraded))
+
+
+def degradation_of(synthesis: Synthesis, task: str, number: int, seed: int) -> Drawn:
+    """The degradation of `make_input`, with its parameters, as the library has it: to be shown on a chart.
+
+    - "awgn": Gaussian noise of that sigma.
+    - "jpeg": JPEG of that quality.
+    - "standard": the very draw that degrades the picture.
+
+    Args:
+        synthesis: kind and level.
+        task: as in `make_input`.
+        number: as in `make_input`.
+        seed: as in `make_input`.
+    """
+    if synthesis.kind == "awgn":
+        return drawn("noise", seed, number, severity=Noise.gaussian().severity(synthesis.level))
+    if synthesis.kind == "jpeg":
+        return drawn("jpeg", seed, number, severity=Jpeg().severity(synthesis.level))
+    return drawn(task, seed, number, severity=synthesis.severity)
 
 
 def _jpeg(target: Tensor, quality: int) -> Tensor:

@@ -38,6 +38,8 @@ class PairSource(Protocol):
 class Sample:
     """One picture to restore and what it should become, (3, H, W) each in [0, 1]."""
 
+    number: int
+    """Its place in the test set."""
     name: str
     lq: Tensor
     hq: Tensor
@@ -61,13 +63,13 @@ class TestSet:
         own = self.benchmark
         lq, hq = self.pairs[position]
         shown = shown_of(own, self.pairs.facts[position])
-        target = _tensor(resize_for(own.protocol, hq))
+        target = as_tensor(resize_for(own.protocol, hq))
         if own.synthesis is not None:
-            return Sample(
-                self.pairs.names[position], make_input(own.synthesis, own.task, target, position, SEED), target, shown
-            )
-        assert lq is not None, f"{own.name}: neither an input nor a way to make one"
-        return Sample(self.pairs.names[position], _tensor(resize_for(own.protocol, lq)), target, shown)
+            made = make_input(own.synthesis, own.task, target, position, SEED)
+        else:
+            assert lq is not None, f"{own.name}: neither an input nor a way to make one"
+            made = as_tensor(resize_for(own.protocol, lq))
+        return Sample(position, self.pairs.names[position], made, target, shown)
 
 
 def shown_of(benchmark: Benchmark, facts: Mapping[str, str]) -> str:
@@ -91,7 +93,7 @@ def shown_of(benchmark: Benchmark, facts: Mapping[str, str]) -> str:
     return "+".join(name for name in NAMES if name in named)
 
 
-def _tensor(picture: NDArray[Any]) -> Tensor:
+def as_tensor(picture: NDArray[Any]) -> Tensor:
     """uint8 or uint16 (H, W, 3) to float32 (3, H, W) in [0, 1]."""
     levels = np.iinfo(picture.dtype).max
     return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1), dtype=np.float32)) / levels

@@ -110,18 +110,18 @@ class Tokenizer(nn.Module):
         return self.quantizer.nearest(self._features(ground)[0])
 
     @torch.no_grad()
-    def encode(self, ground: Image) -> Tokens:
-        """The quantised embeddings z_v of a ground, (B, N, C)."""
-        return self.quantizer.lookup(self.indices(ground))
+    def encode(self, ground: Image, quantised: bool = True) -> Tokens:
+        """The embeddings z_v of a ground, (B, N, C), quantised or (ablation) as the encoder gives them."""
+        return self.quantizer.lookup(self.indices(ground)) if quantised else self._features(ground)[0]
 
     @torch.no_grad()
-    def residual(self, instruction: Image, ground: Image) -> Tokens:
+    def residual(self, instruction: Image, ground: Image, quantised: bool = True) -> Tokens:
         """E(instruction) - E(ground), (B, N, C), the condition of the diffusion; zero where codes agree."""
         if instruction.shape != ground.shape:
             raise ValueError(
                 f"instruction: expected the shape of its ground {tuple(ground.shape)}, got {tuple(instruction.shape)}"
             )
-        shown, clean = self.encode(torch.cat((instruction, ground))).chunk(2)
+        shown, clean = self.encode(torch.cat((instruction, ground)), quantised).chunk(2)
         return shown - clean
 
     @torch.no_grad()

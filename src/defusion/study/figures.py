@@ -1,0 +1,183 @@
+"""The figures of the study: what each part is worth, perception against distortion, gain against time."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from defusion.files import replacing
+from defusion.study.scores import CurvePoint
+from defusion.study.statistics import Estimate
+
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Okabe and Ito's, told apart by colour-blind readers too."""
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_WORSE, _BETTER, _UNDECIDED = "#D55E00", "#0072B2", "#999999"
+_DPI = 150
+_GRID = 100
+_LINE = 0.045
+"""Height of a line of text, in heights of a panel."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A variant, what it is compared with, and the difference of its PSNR, in dB, by mean over tasks."""
+
+    variant: str
+    reference: str
+    differences: Mapping[str, Estimate]
+
+
+@dataclass(frozen=True)
+class Step:
+    """Sampling in so many steps."""
+
+    sampler: str
+    steps: int
+    psnr: float
+    lpips: float
+
+
+def variants_figure(bars: Sequence[Bar]) -> Figure:
+    """Horizontal bars of the differences in PSNR with their 95% intervals, the worst first; a panel a mean over tasks.
+
+    Args:
+        bars: at least one, all with the same means.
+    """
+    means = list(bars[0].differences)
+    order = sorted(bars, key=lambda bar: bar.differences[means[0]].value, reverse=True)
+    figure = _figure(3.2 + 4.2 * len(means), 1.5 + 0.4 * len(bars))
+    panels = figure.subplots(1, len(means), sharey=True, squeeze=False)[0]
+    for panel, mean in zip(panels, means, strict=True):
+        _bars(panel, [bar.differences[mean] for bar in order])
+        panel.set_title(f"mean over {mean} tasks", fontsize=10)
+        panel.set_xlabel("PSNR less that of the reference, dB")
+    labels = [f"{bar.variant}  (to {bar.reference})".replace("_", " ") for bar in order]
+    panels[0].set_yticks(range(len(order)), labels)
+    figure.suptitle(
+        "Each variant against its reference\norange: worse, blue: better, grey: the 95% interval holds zero",
+        fontsize=11,
+    )
+    return figure
+
+
+def perception_figure(steps: Sequence[Step]) -> Figure:
+    """PSNR against LPIPS, a curve a sampler; each point is a number of steps.
+
+    Args:
+        steps: at least one.
+    """
+    figure = _figure(6.4, 4.6)
+    panel = figure.subplots()
+    for number, sampler in enumerate(dict.fromkeys(step.sampler for step in steps)):
+        curve = sorted((step for step in steps if step.sampler == sampler), key=lambda step: step.steps)
+        colour, marker = _COLOURS[number % len(_COLOURS)], _MARKERS[number % len(_MARKERS)]
+        x, y = [step.lpips for step in curve], [step.psnr for step in curve]
+        panel.plot(x, y, color=colour, marker=marker, label=sampler.upper())
+        offset, side = ((-5, 6), "right") if number % 2 == 0 else ((5, -14), "left")
+        for step in curve:
+            place = (step.lpips, step.psnr)
+            panel.annotate(str(step.steps), place, offset, textcoords="offset points", color=colour, ha=side)
+    panel.set_xlabel("LPIPS: lower looks closer")
+    panel.set_ylabel("PSNR, dB: higher is closer")
+    panel.set_title("Perception against distortion by sampling steps; best is top left", fontsize=10)
+    panel.margins(0.12)
+    _tidy(panel)
+    panel.legend(frameon=False, loc="lower right")
+    return figure
+
+
+def curves_figure(curves: Mapping[str, Sequence[Sequence[CurvePoint]]]) -> Figure:
+    """Validation gain against seconds of training: a line a network, the mean of its seeds, and a band over them.
+
+    Args:
+        curves: network -> seed's curve, in the order of time, at least one point each.
+    """
+    figure = _figure(6.8, 4.4)
+    panel = figure.subplots()
+    ends = {}
+    for number, (name, seeds) in enumerate(curves.items()):
+        colour, marker = _COLOURS[number % len(_COLOURS)], _MARKERS[number % len(_MARKERS)]
+        seconds, gains = _resampled(seeds)
+        middle = gains.mean(0)
+        panel.plot(seconds, middle, color=colour, marker=marker, markevery=[len(seconds) - 1], label=name)
+        panel.fill_between(seconds, gains.min(0), gains.max(0), color=colour, alpha=0.18, linewidth=0)
+        ends[name] = (seconds[-1], middle[-1], colour)
+    panel.axhline(0, color="#666666", linewidth=0.8)
+    panel.set_xlabel("seconds of training")
+    panel.set_ylabel("gain in PSNR on validation, dB")
+    panel.set_title(
+        "Learning at equal size and time: mean of the seeds, band from the lowest to the highest", fontsize=10
+    )
+    panel.margins(x=0.24)
+    panel.set_xlim(left=0)
+    _tidy(panel)
+    _label_ends(panel, ends)
+    return figure
+
+
+def write_figure(figure: Figure, path: Path) -> None:
+    """Writes a PNG of 150 dpi, whole or not at all."""
+    with replacing(path) as partial:
+        figure.savefig(partial, format="png", dpi=_DPI)
+
+
+def _figure(width: float, height: float) -> Figure:
+    """An empty figure, in inches, which belongs to no window and no global state."""
+    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _bars(panel: Axes, differences: Sequence[Estimate]) -> None:
+    places = range(len(differences))
+    for place, own in zip(places, differences, strict=True):
+        colour = _UNDECIDED if not own.differs else _BETTER if own.value > 0 else _WORSE
+        panel.barh(place, own.value, color=colour, height=0.62)
+        known = math.isfinite(own.low)
+        if known:
+            panel.plot([own.low, own.high], [place, place], color="black", linewidth=1.3, marker="|", markersize=6)
+        end = (min(own.low, 0.0) if own.value <= 0 else max(own.high, 0.0)) if known else own.value
+        left = own.value <= 0
+        panel.annotate(
+            f"{own.value:+.2f}",
+            (end, place),
+            (-5 if left else 5, 0),
+            textcoords="offset points",
+            ha="right" if left else "left",
+            va="center",
+            fontsize=9,
+        )
+    panel.axvline(0, color="black", linewidth=0.8)
+    panel.margins(x=0.16)
+    _tidy(panel, "x")
+
+
+def _label_ends(panel: Axes, ends: Mapping[str, tuple[float, float, str]]) -> None:
+    """Writes the names and the last values beside the ends of lines, (x, y, colour) each, none over another."""
+    low, high = panel.get_ylim()
+    gap, above = _LINE * (high - low), -math.inf
+    for name, (x, y, colour) in sorted(ends.items(), key=lambda item: item[1][1]):
+        above = max(y, above + gap)
+        panel.annotate(
+            f"{name} {y:+.2f}", (x, above), (9, 0), textcoords="offset points", color=colour, fontsize=9, va="center"
+        )
+
+
+def _tidy(panel: Axes, axis: str = "both") -> None:
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.grid(axis=axis, color="#DDDDDD", linewidth=0.7)  # type: ignore[arg-type]
+    panel.set_axisbelow(True)
+
+
+def _resampled(seeds: Sequence[Sequence[CurvePoint]]) -> tuple[np.ndarray, np.ndarray]:
+    """Common seconds (N,), where every seed has a curve, and the gains at them, (seeds, N), linear between points."""
+    start, stop = max(own[0].seconds for own in seeds), min(own[-1].seconds for own in seeds)
+    seconds = np.linspace(start, max(start, stop), _GRID)
+    rows = [np.interp(seconds, [point.seconds for point in own], [point.psnr_gain for point in own]) for own in seeds]
+    return seconds, np.stack(rows)
