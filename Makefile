@@ -55,7 +55,7 @@ restore: setup  ## restore pictures (IN, OUT, INSTRUCTION, WEIGHTS)
 
 pretrained: setup  ## train the shipped model anew, some hours: tokenizer, small crops, then large ones (DATA)
 	$(MAKE) train-tokenizer train-diffusion SIZE=small
-	$(FIT) --config experiments/diffusion/small.yaml --config experiments/diffusion/small_finish.yaml $(SOURCE) $(ARGS)
+	$(FIT) --config experiments/diffusion/small.yaml --config experiments/diffusion/small_finish.yaml $(SOURCE)
 	mkdir -p src/defusion/pretrained/small
 	cp -r runs/diffusion/small_finish/weights/. src/defusion/pretrained/small/
 
