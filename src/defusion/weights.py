@@ -48,9 +48,12 @@ def save_weights(
 
 
 def stored(value: Tensor) -> Tensor:
-    """A tensor as it is on the disk: on the CPU, contiguous, float16 if it is of floating point."""
+    """A tensor as it is on the disk: on the CPU, contiguous, float16 if it is of floating point.
+
+    Zeros have no sign: an average of equal weights loses that of -0.
+    """
     value = value.detach().cpu().contiguous()
-    return value.half() if value.is_floating_point() else value
+    return value.half() + 0.0 if value.is_floating_point() else value
 
 
 def load_weights(folder: Path | str, name: str = "model") -> tuple[dict[str, Tensor], dict[str, Any]]:

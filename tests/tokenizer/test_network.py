@@ -113,6 +113,11 @@ def test_fingerprint_knows_every_stored_bit_but_not_the_memory_format(tokenizer:
     before = tokenizer.fingerprint()
     tokenizer.to(memory_format=torch.channels_last).double().float()
     assert tokenizer.fingerprint() == before
+    tokenizer.quantizer.codebook[3, 4] = 0.0
+    unsigned = tokenizer.fingerprint()
+    tokenizer.quantizer.codebook[3, 4] = -0.0
+    assert tokenizer.fingerprint() == unsigned
+    before = tokenizer.fingerprint()
     tokenizer.quantizer.codebook[3, 5] *= 1 + 1e-3
     assert tokenizer.fingerprint() != before
 
