@@ -37,6 +37,12 @@ def test_a_row_has_input_ours_and_gain() -> None:
     assert turbid[4] == "none"
 
 
+def test_several_tests_have_their_mean_gain_above() -> None:
+    others = [made((1.0, 2.0)), made((2.0,))]
+    assert sections(others)[0].title == "Measured: mean gain of 2 tests +1.75 dB"
+    assert sections([others[0]])[0].title == "Measured"
+
+
 def test_labels_and_counts() -> None:
     (measured,) = sections(NOT_COMPARABLE)
     assert [row[1:3] for row in measured.rows] == [

@@ -54,6 +54,14 @@ def test_the_issue_s_names_and_groups_are_there() -> None:
     assert [own.task for own in find_tasks("synthetic")] == list(NAMES)
 
 
+@pytest.mark.parametrize(("group", "size"), [("composites2", 2), ("composites3", 3)])
+def test_composites_of_one_size_are_a_group_that_holds_every_degradation(group: str, size: int) -> None:
+    members = [own.task.split("+") for own in find_tasks(group)]
+    assert len({tuple(member) for member in members}) == 12
+    assert {len(member) for member in members} == {size}
+    assert {name for member in members for name in member} == set(NAMES)
+
+
 @pytest.mark.parametrize("benchmark", BENCHMARKS.values(), ids=BENCHMARKS)
 def test_a_test_set_is_whole_and_explains_itself(benchmark: Benchmark) -> None:
     text = explain(benchmark)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import combinations
 
 import torch
 from torch import Tensor
@@ -47,6 +48,15 @@ EXCLUSIVE: tuple[frozenset[str], ...] = (
     *(frozenset({"underwater", name}) for name in ("rain", "snow", "haze", "raindrop", "low_light")),
 )
 """Sets of which a composite takes at most one member: one loss of sharpness, no weather under water."""
+
+
+def composites(count: int) -> tuple[tuple[str, ...], ...]:
+    """All composites of `count` degradations that go together (`EXCLUSIVE`), each in the order of image formation."""
+    return tuple(
+        names
+        for names in combinations(NAMES, count)
+        if not any(len(exclusive.intersection(names)) > 1 for exclusive in EXCLUSIVE)
+    )
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import combinations
 from statistics import fmean
 from typing import Any, TypeAlias
 
@@ -12,7 +11,7 @@ from rich.progress import Progress
 from rich.table import Table
 from torch import Tensor
 
-from defusion.degradations.library import EXCLUSIVE, NAMES
+from defusion.degradations.library import NAMES, composites
 from defusion.evaluation.benchmarks import Synthesis
 from defusion.evaluation.metrics import MAX_PSNR, psnr
 from defusion.evaluation.synthesis import degradation_of, make_input
@@ -20,12 +19,8 @@ from defusion.evaluation.testset import SEED, PairSource, as_tensor
 from defusion.instruction import NULL
 from defusion.restore.restorer import Restorer
 
-PAIRS: tuple[tuple[str, str], ...] = tuple(
-    (first, second)
-    for first, second in combinations(NAMES, 2)
-    if not any({first, second} <= exclusive for exclusive in EXCLUSIVE)
-)
-"""The composites of two degradations that go together, in the order of image formation."""
+PAIRS = composites(2)
+"""The composites of two degradations that go together."""
 
 _STANDARD = Synthesis("standard")
 _CASES = 60
@@ -68,7 +63,7 @@ class Case:
     """
 
     photograph: str
-    degradations: tuple[str, str]
+    degradations: tuple[str, ...]
     shown: str
     obeyed: bool
 
@@ -153,7 +148,7 @@ class _Photograph:
         clean = psnr(restore(self.hq, task)[None], self.hq[None]).clamp(max=MAX_PSNR)
         return _Measured(right, null, mismatched, float(clean))
 
-    def partial(self, restore: Restore, pair: tuple[str, str], shown: str) -> Case:
+    def partial(self, restore: Restore, pair: tuple[str, ...], shown: str) -> Case:
         """Degraded by the pair, shown one of it."""
         spec = "+".join(pair)
         lq = self.under(spec)

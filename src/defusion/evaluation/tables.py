@@ -5,6 +5,7 @@ from csv import DictWriter
 from dataclasses import dataclass
 from html import escape
 from io import StringIO
+from statistics import fmean
 from typing import Any
 
 from rich import box
@@ -70,7 +71,9 @@ def sections(outcomes: Sequence[Outcome]) -> tuple[Section, ...]:
     Stand-ins and subsets are labelled in the first and never stand in the second. In the second, cells are
     "method PSNR / SSIM".
     """
-    measured = Section("Measured", _MEASURED, tuple(map(_measured, outcomes)), tuple(outcomes))
+    gain = fmean(outcome.gain for outcome in outcomes)
+    head = "Measured" if len(outcomes) == 1 else f"Measured: mean gain of {len(outcomes)} tests {gain:+.2f} dB"
+    measured = Section(head, _MEASURED, tuple(map(_measured, outcomes)), tuple(outcomes))
     whole = tuple(outcome for outcome in outcomes if outcome.comparable)
     if not whole:
         return (measured,)

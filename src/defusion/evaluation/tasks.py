@@ -1,6 +1,6 @@
 """What `TASK=` may name: a test set, a group of them, or a degradation of clean pictures."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 
@@ -9,13 +9,17 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from defusion.degradations.library import NAMES, parse
+from defusion.degradations.library import NAMES, composites, parse
 from defusion.degradations.standard import MID_SEVERITY, NOISE_SIGMA
 from defusion.evaluation.benchmarks import BENCHMARKS, GROUPS, Benchmark, Synthesis
 from defusion.layouts import Layout
 
-SYNTHETIC = "synthetic"
-"""The group of the eleven degradations, each of clean pictures."""
+SYNTHETIC: Mapping[str, tuple[str, ...]] = {
+    "synthetic": NAMES,
+    "composites2": tuple(map("+".join, composites(2)[::4])),
+    "composites3": tuple(map("+".join, composites(3)[::9])),
+}
+"""Groups of degradations of clean pictures: the eleven; twelve composites of two, and of three, that hold them all."""
 
 
 class MissingDataError(FileNotFoundError):
@@ -36,11 +40,11 @@ def find_tasks(name: str) -> tuple[Benchmark, ...]:
         return (BENCHMARKS[plain],)
     if plain in GROUPS:
         return tuple(BENCHMARKS[member] for member in GROUPS[plain])
-    if plain == SYNTHETIC:
-        return tuple(degradation(member) for member in NAMES)
+    if plain in SYNTHETIC:
+        return tuple(map(degradation, SYNTHETIC[plain]))
     if "+" in plain or plain in NAMES:
         return (degradation(plain),)
-    known = (*NAMES, *BENCHMARKS, *GROUPS, SYNTHETIC)
+    known = (*NAMES, *BENCHMARKS, *GROUPS, *SYNTHETIC)
     near = get_close_matches(plain, known, n=3, cutoff=0.5) or known
     raise ValueError(
         f"unknown task {name!r}: did you mean {', '.join(near)}? A task is a test set or a group of them "
@@ -124,10 +128,11 @@ def listing() -> Group:
         made = f"{own.synthesis.kind} {own.synthesis.level or ''}".strip() if own.synthesis else "pairs"
         scored = f"{own.protocol.psnr.upper()}, SSIM {own.protocol.ssim.upper()}"
         table.add_row(own.name, own.title.split(" (")[0], str(own.count or "not fixed"), made, scored)
-    groups = "\n".join(f"{name}: {' '.join(members)}" for name, members in GROUPS.items() if name != "all")
+    named = {name: members for name, members in GROUPS.items() if name != "all"} | {"all": ("every test set",)}
+    groups = "\n".join(f"{name}: {' '.join(members)}" for name, members in (named | dict(SYNTHETIC)).items())
     return Group(
         table,
-        Text(f"Groups\n{groups}\nall: every test set\n{SYNTHETIC}: {' '.join(NAMES)}\n"),
+        Text(f"Groups\n{groups}\n"),
         Text("Composites of degradations are tasks too: rain+noise. `defusion tasks NAME` explains one."),
     )
 
