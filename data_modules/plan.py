@@ -22,7 +22,7 @@ class SynthesisConfig:
         type_matched: likewise.
         partial: likewise; a single degradation has no part to show: its instruction is type-matched.
         clean: likewise, of the null instruction (in a YAML file `null` is not a name).
-        mismatched: likewise.
+        mismatched: likewise; what is shown is any of the other degradations that `weights` lets in, all alike.
         untouched: share of the mismatched samples whose picture has no degradation at all: it must come out as it is.
         chart: size and kind of the grounds.
         grounds: how many different grounds are drawn, once, when training starts: drawing them anew for
@@ -95,7 +95,7 @@ def draw_plan(config: SynthesisConfig, draw: torch.Generator, task: str = "") ->
     if mode is Mode.MISMATCHED:
         if not task and float(torch.rand((), generator=draw)) < config.untouched:
             present = ()
-        others = [0.0 if i in present else frequency for i, frequency in enumerate(config.frequencies)]
+        others = [float(i not in present and frequency > 0) for i, frequency in enumerate(config.frequencies)]
         return Plan(present, _members(others, 1, draw), mode) if any(others) else Plan(present, (), Mode.NULL)
     if task or (mode is Mode.PARTIAL and len(present) < 2):
         mode = Mode.TYPE_MATCHED

@@ -61,6 +61,13 @@ def test_plans_are_consistent() -> None:
             assert plan.shown == plan.present
 
 
+def test_every_wrong_instruction_is_shown_alike_often() -> None:
+    settings = only("mismatched", weights={"noise": 20.0, "rain": 0.0}, untouched=1.0)
+    shown = Counter(NAMES[draw_plan(settings, generator(3, i)).shown[0]] for i in range(2000))
+    assert set(shown) == set(NAMES) - {"rain"}
+    assert max(shown.values()) < 1.6 * min(shown.values())
+
+
 def test_weights_of_zero_remove_a_degradation() -> None:
     weights = {name: 0.0 for name in NAMES if name not in ("rain", "haze")}
     seen = {m for i in range(200) for m in draw_plan(config(weights=weights), generator(2, i)).present}

@@ -91,6 +91,22 @@ def test_a_network_starts_from_the_weights_of_the_same_network(model: Defusion, 
         Defusion(model.config, other).start_from(tmp_path)
 
 
+def test_a_network_grows_by_blocks_that_change_nothing_at_first(model: Defusion, tmp_path: Path) -> None:
+    model.save(tmp_path)
+    saved = Defusion.load(tmp_path)
+    unet = replace(model.config.unet, blocks=model.config.unet.blocks + 1)
+    deeper = Defusion(replace(model.config, unet=unet), model.tokenizer).eval()
+    deeper.start_from(tmp_path)
+    ground, instruction = charts()
+    lq, t = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0)), torch.ones(2)
+    tokens = saved.tokens(ground, instruction, ("rain",) * 2)
+    assert torch.equal(deeper(lq, t, lq, tokens), saved(lq, t, lq, tokens))
+    assert saved(lq, t, lq, tokens).abs().max() > 0
+    deeper.save(tmp_path)
+    with pytest.raises(WeightsError, match="expected weights of"):
+        Defusion(model.config, model.tokenizer).start_from(tmp_path)
+
+
 def test_the_null_instruction_changes_nothing(model: Defusion) -> None:
     ground, instruction = charts()
     lq = torch.rand(2, 3, 17, 23)

@@ -113,11 +113,29 @@ def test_a_model_of_known_changes_gives_the_exact_numbers() -> None:
         return lq + (0.05 if shown == spec else 0.01 if shown == NULL else 0.02)
 
     found = measure(Fake(answer), photographs)
-    for own in (*found.answers.values(), found.mean):
+    for own in (*found.answers.values(), found.overall):
         assert own.null == pytest.approx(0.2, rel=1e-4)
         assert own.mismatched == pytest.approx(0.4, rel=1e-4)
         assert own.clean_mean == pytest.approx(30, abs=1e-3)
         assert own.clean_min == pytest.approx(20, abs=1e-3)
+
+
+def test_overall_is_over_pictures_and_not_over_degradations() -> None:
+    """Half of the change of haze by wrong instructions, ten times the small change of noise: little overall."""
+    photographs = Photographs(1, 16, 16)
+    known = photographs.known()
+
+    def answer(lq: Tensor, shown: str) -> Tensor:
+        spec = known[key(lq)][1]
+        if not spec:
+            return lq
+        right, wrong = (0.2, 0.1) if spec == "haze" else (0.001, 0.01)
+        return lq + (right if shown == spec else 0 if shown == NULL else wrong)
+
+    found = measure(Fake(answer), photographs)
+    assert found.answers["noise"].mismatched == pytest.approx(10, rel=1e-2)
+    expected = math.sqrt((0.1**2 + 10 * 0.01**2) / (0.2**2 + 10 * 0.001**2))
+    assert found.overall.mismatched == pytest.approx(expected, rel=1e-3)
 
 
 def test_each_picture_is_mismatched_with_another_and_ten_pictures_with_all() -> None:
@@ -172,10 +190,12 @@ def test_a_change_relative_to_none() -> None:
     assert relative_rms([0.04, 0.0], [0.01, 0.03]) == pytest.approx(1)
     assert relative_rms([0.0, 0.0], [0.0, 0.0]) == 0
     assert relative_rms([0.1, 0.0], [0.0, 0.0]) == math.inf
-    answers = {"rain": Answer(math.inf, 0.5, 40, 30)}
-    written = Obedience(answers, (Case("a", ("rain", "noise"), "rain", True),)).as_json()
+    own = Answer(math.inf, 0.5, 40, 30)
+    found = Obedience({"rain": own}, own, (Case("a", ("rain", "noise"), "rain", True),))
+    written = found.as_json()
     assert written["degradations"]["rain"]["null"] is None
-    assert written["mean"]["mismatched"] == 0.5
+    assert written["all"]["mismatched"] == 0.5
+    assert (found.obeyed("rain"), found.obeyed("noise")) == ("1 of 1", "0 of 0")
     assert written["partial"]["obeyed"] == 1
 
 

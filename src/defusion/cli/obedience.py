@@ -31,7 +31,8 @@ def obedience(
     console.print(found.table(f"{len(photographs)} photographs, {steps} step(s)"))
     console.print("null, mismatched: RMS of the change, relative to that by the right instruction; clean: PSNR")
     console.print(
-        f"partial: {found.partial:.1%} of {len(found.cases)} composites lost the member that was shown and nothing else"
+        f"parts: {found.partial:.1%} of {len(found.cases)} composites of two came out nearer to themselves without the "
+        "member that was shown than to the input and to the clean picture"
     )
     if json is not None:
         used = {"weights": {"path": weights, "sha256": checksum(find(weights))}, "layout": photographs.layout}

@@ -1,7 +1,7 @@
 """The whole method as one network: tokenizer, U-Net and process; what is shipped and loaded."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -186,16 +186,20 @@ class Defusion(nn.Module):
         return model.eval()
 
     def start_from(self, folder: Path | str) -> None:
-        """Takes over the weights of the same network, with the same tokenizer.
+        """Takes over the weights of the same network with the same tokenizer, or of one with fewer blocks a level.
+
+        The blocks that are added are identities at first (AdaLN-Zero), so that the function stays the same.
 
         Raises:
             WeightsError: when they cannot be read, or belong to another network or tokenizer.
         """
         other = Defusion.load(folder)
-        if other.config != self.config:
+        blocks = self.config.unet.blocks
+        grown = replace(other.config, unet=replace(other.config.unet, blocks=blocks))
+        if grown != self.config or other.config.unet.blocks > blocks:
             raise WeightsError(f"{folder}: expected weights of {self.config}, got those of {other.config}")
         check_fingerprint(self.tokenizer, other.tokenizer.fingerprint(), str(folder))
-        self.load_state_dict(other.state_dict())
+        self.load_state_dict(self.state_dict() | other.state_dict())
 
     def tokenizer_state(self) -> dict[str, Tensor]:
         """The tokenizer's part of the state dictionary."""

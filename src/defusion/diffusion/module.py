@@ -37,8 +37,8 @@ class DiffusionModule(LightningModule):
         validation_steps: DDIM steps of a validation picture.
         channels_last: memory format of the U-Net; the faster one on CPUs with bf16 and on GPUs.
         compile: compile the U-Net with torch.compile.
-        start: folder of weights to start from, of the same model, for example EMA weights of an interrupted run or
-            of a run on smaller crops; null for fresh ones.
+        start: folder of weights to start from, of the same model or one with fewer blocks a level, for example EMA
+            weights of an interrupted run or of a run on smaller crops; null for fresh ones.
         seed: of t and eps; with the step it fixes every draw.
     """
 

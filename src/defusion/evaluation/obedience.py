@@ -74,29 +74,29 @@ class Obedience:
 
     Attributes:
         answers: of each degradation, in the order of the library.
+        overall: of all pictures of all degradations together: RMS changes are over all of them.
         cases: the composites shown in part, at least one.
     """
 
     answers: Mapping[str, Answer]
+    overall: Answer
     cases: tuple[Case, ...]
-
-    @property
-    def mean(self) -> Answer:
-        """Each value's mean over the degradations, of `clean_min` the least."""
-        own = self.answers.values()
-        null, mismatched = fmean(each.null for each in own), fmean(each.mismatched for each in own)
-        return Answer(null, mismatched, fmean(each.clean_mean for each in own), min(each.clean_min for each in own))
 
     @property
     def partial(self) -> float:
         """The share of the cases that were obeyed, in [0, 1]."""
         return fmean(case.obeyed for case in self.cases)
 
+    def obeyed(self, *shown: str) -> str:
+        """How many of the cases that were shown one of these degradations were obeyed, "3 of 5"."""
+        own = [case.obeyed for case in self.cases if case.shown in shown]
+        return f"{sum(own)} of {len(own)}"
+
     def as_json(self) -> dict[str, Any]:
         """For a JSON file; a change that is infinite, relative to none, is null."""
         return {
             "degradations": {name: _finite(answer) for name, answer in self.answers.items()},
-            "mean": _finite(self.mean),
+            "all": _finite(self.overall),
             "partial": {
                 "obeyed": self.partial,
                 "num_cases": len(self.cases),
@@ -105,16 +105,17 @@ class Obedience:
         }
 
     def table(self, title: str) -> Table:
-        """A row a degradation, then the mean."""
+        """A row a degradation, then all together."""
         table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
         table.add_column("shown")
-        for head in ("null\n%", "mismatched\n%", "clean, mean\ndB", "clean, min\ndB"):
+        for head in ("null\n%", "mismatched\n%", "clean, mean\ndB", "clean, min\ndB", "parts\nobeyed"):
             table.add_column(head, justify="right")
-        for name, own in [*self.answers.items(), ("mean", self.mean)]:
-            if name == "mean":
+        for name, own in [*self.answers.items(), ("all", self.overall)]:
+            if name == "all":
                 table.add_section()
             shares = (f"{100 * share:.2f}" for share in (own.null, own.mismatched))
-            table.add_row(name, *shares, f"{own.clean_mean:.2f}", f"{own.clean_min:.2f}")
+            parts = self.obeyed(*(NAMES if name == "all" else (name,)))
+            table.add_row(name, *shares, f"{own.clean_mean:.2f}", f"{own.clean_min:.2f}", parts)
         return table
 
 
@@ -193,7 +194,8 @@ def measure(restorer: Restorer, photographs: PairSource, size: int = 256, steps:
                 pair = PAIRS[_STRIDE * len(cases) % len(PAIRS)]
                 cases.append(own.partial(restore, pair, pair[len(cases) % 2]))
                 bar.advance(work)
-    return Obedience({task: _answer(rows) for task, rows in measured.items()}, tuple(cases))
+    everything = [row for rows in measured.values() for row in rows]
+    return Obedience({task: _answer(rows) for task, rows in measured.items()}, _answer(everything), tuple(cases))
 
 
 def mean_square(x: Tensor, y: Tensor) -> float:
