@@ -22,7 +22,7 @@ STUDY := --steps $(STEPS) $(if $(DATA),--data "$(DATA)") $(if $(LPIPS),--lpips "
 export NO_ALBUMENTATIONS_UPDATE = 1
 
 .NOTPARALLEL:
-.PHONY: help setup demo train-tokenizer train-diffusion pretrained eval restore tensorboard test test-all lint bench clean
+.PHONY: help setup demo train-tokenizer train-diffusion pretrained ablation peers eval restore tensorboard test test-all lint bench clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -53,9 +53,18 @@ restore: setup  ## restore pictures (IN, OUT, INSTRUCTION, WEIGHTS)
 	@test -n "$(IN)" || { echo 'need pictures or folders: make restore IN=photo.jpg INSTRUCTION=rain'; exit 1; }
 	$(DEFUSION) restore $(IN) --out "$(OUT)" $(if $(INSTRUCTION),--instruction "$(INSTRUCTION)") --weights $(WEIGHTS) $(ARGS)
 
-pretrained: setup  ## train the shipped model anew, some hours: tokenizer, small crops, then large ones (DATA)
-	$(MAKE) train-tokenizer train-diffusion SIZE=small
-	$(FIT) --config experiments/diffusion/small.yaml --config experiments/diffusion/small_finish.yaml $(SOURCE)
+# A part of the training of the shipped model: $(1) its run, $(2) its files. What is finished stays, the rest goes on.
+define PART
+	@test -f runs/$(1)/weights/config.json || ( set -x; $(FIT) $(2) $(SOURCE) $(ARGS) \
+		$$(test -f runs/$(1)/checkpoints/last.ckpt && echo "--ckpt_path last") )
+endef
+SMALL := --config experiments/diffusion/small.yaml
+
+pretrained: setup  ## train the shipped model anew, seven hours on two CPU cores; goes on where it was (DATA, ARGS)
+	$(call PART,tokenizer/small,--config experiments/tokenizer/small.yaml)
+	$(call PART,diffusion/small,$(SMALL))
+	$(call PART,diffusion/small_middle,$(SMALL) --config experiments/diffusion/small_middle.yaml)
+	$(call PART,diffusion/small_finish,$(SMALL) --config experiments/diffusion/small_finish.yaml)
 	mkdir -p src/defusion/pretrained/small
 	cp -r runs/diffusion/small_finish/weights/. src/defusion/pretrained/small/
 

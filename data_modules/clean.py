@@ -15,8 +15,9 @@ def open_clean(data: str | None) -> PairSet:
     """The references of a synthetic test, checked as those of any test set: none is passed over or replaced.
 
     Args:
-        data: None for the held-out embedded photographs; a folder, all of whose pictures are taken; or a picture
-            data set of `datasets`, whose test split is taken where it has one.
+        data: None for the held-out embedded photographs; a folder, all of whose pictures are taken, or those of its
+            `val/` where it has `train/` and `val/` (as `open_photos` trains on the former); or a picture data set of
+            `datasets`, whose test split is taken where it has one.
 
     Raises:
         PairSetError: nothing of that kind there, or pictures that cannot be read.
@@ -24,15 +25,17 @@ def open_clean(data: str | None) -> PairSet:
     if data is None:
         return EmbeddedPairs()
     folder = Path(data)
+    if (folder / "train").is_dir() and (folder / "val").is_dir():
+        folder = folder / "val"
     if not folder.is_dir() or is_data_set(folder):
-        return open_benchmark(data, (Layout("{name}"),))
+        return open_benchmark(str(folder) if folder.is_dir() else data, (Layout("{name}"),))
     paths = find_images(folder)
     names = [path.relative_to(folder).with_suffix("").as_posix() for path in paths]
     if len(set(names)) < len(names):  # as a.png beside a.jpg
         names = [path.relative_to(folder).as_posix() for path in paths]
     pictures = [PairPaths(name, path, None, {}) for name, path in zip(names, paths, strict=True)]
-    pairs = FilePairs(pictures, f"all pictures of {data}")
-    check(data, pairs, {})
+    pairs = FilePairs(pictures, f"all pictures of {folder}")
+    check(str(folder), pairs, {})
     return pairs
 
 

@@ -17,7 +17,7 @@ RUNS = sorted(
     path.relative_to(EXPERIMENTS).as_posix()
     for stage in ("tokenizer", "diffusion")  # those of the ablation study are in tests/study
     for path in (EXPERIMENTS / stage).glob("*.yaml")
-    if path.stem != "small_finish"  # which follows another, see below
+    if path.stem not in ("small_middle", "small_finish")  # which follow another, see below
 )
 LARGE = {"tokenizer/paper.yaml", "diffusion/paper.yaml", "tokenizer/small.yaml"}
 
@@ -56,14 +56,17 @@ def test_experiment_runs(run: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     fit(monkeypatch, run, *arguments)
 
 
-def test_the_second_part_of_small_goes_on_from_the_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("part", ["small_middle", "small_finish"])
+def test_the_later_parts_of_small_go_on_from_the_first(
+    part: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     config = TokenizerConfig(**settings("tokenizer/small.yaml")["model"]["init_args"]["config"])
     unet = settings("diffusion/small.yaml")["model"]["init_args"]["model"]["unet"]
     first = Defusion(DefusionConfig(UNetConfig(**{key: _frozen(own) for key, own in unet.items()})), Tokenizer(config))
     folders = {"start": tmp_path / "weights", "tokenizer": tmp_path / "weights" / "tokenizer"}
     first.save(folders["start"])
     given = [word for name, folder in folders.items() for word in (f"--model.init_args.{name}", str(folder))]
-    second = ["--config", str(EXPERIMENTS / "diffusion/small_finish.yaml")]
+    second = ["--config", str(EXPERIMENTS / f"diffusion/{part}.yaml")]
     fit(monkeypatch, "diffusion/small.yaml", *second, *small(tmp_path), *given)
 
 

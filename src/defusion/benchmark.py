@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from rich.table import Table
 
+from defusion.optimisation import Muon
 from defusion.precision import autocast
 from defusion.types import Batch
 from defusion.unet.unet import UNet, UNetConfig
@@ -45,7 +46,9 @@ def training_step(
     network = UNet(config).to(batch.lq.device).to(memory_format=memory)
     if compiled:
         network.compile()
-    optimizer = torch.optim.AdamW(network.parameters(), fused=True)
+    hidden = network.hidden_weights()
+    others = [own for own in network.parameters() if all(own is not each for each in hidden)]
+    optimizer = Muon(hidden, others, 1e-3)
     lq, target = (x.contiguous(memory_format=memory) for x in (batch.lq, batch.target))
     t = torch.ones(len(lq), device=lq.device)
     tokens = torch.randn(len(lq), 64, config.token_channels, device=lq.device)

@@ -32,10 +32,20 @@ def save_weights(
         state: a state dict.
         config: what is needed to build the model again, JSON values only.
         name: of the model, for example "tokenizer"; kept in the JSON and checked on loading.
+
+    Raises:
+        WeightsError: for numbers that half precision cannot hold (beyond 65,504, infinite, not a number); older
+            weights stay.
     """
     folder = Path(folder)
+    halves = {key: stored(value) for key, value in state.items()}
+    if lost := [key for key, value in halves.items() if value.is_floating_point() and not value.isfinite().all()]:
+        raise WeightsError(
+            f"{folder}: not written: expected finite weights up to 65,504, but not all of {', '.join(lost[:3])} are: "
+            "the training has diverged; go on from an earlier checkpoint at a lower learning rate"
+        )
     folder.mkdir(parents=True, exist_ok=True)
-    weights = save({key: stored(value) for key, value in state.items()})
+    weights = save(halves)
     about = {
         "format_version": FORMAT_VERSION,
         "name": name,

@@ -26,6 +26,15 @@ def test_all_pictures_of_a_folder_by_their_paths(tmp_path: Path) -> None:
         assert np.array_equal(pairs[number][1], read_image(tmp_path / f"{name}.png"))
 
 
+def test_photographs_of_a_training_are_not_measured(tmp_path: Path) -> None:
+    """As `open_photos` has it: where there are `train/` and `val/`, the latter is held out."""
+    for name in ("train/a", "val/b", "val/deep/c"):
+        write_png(tmp_path / f"{name}.png", torch.rand(3, 12, 13))
+    assert list(open_clean(str(tmp_path)).names) == ["b", "deep/c"]
+    (tmp_path / "val").rename(tmp_path / "test")
+    assert len(open_clean(str(tmp_path))) == 3
+
+
 def test_a_damaged_picture_is_refused_and_not_replaced_by_another(tmp_path: Path) -> None:
     for name in "ab":
         write_png(tmp_path / f"{name}.png", torch.rand(3, 12, 13))

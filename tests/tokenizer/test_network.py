@@ -178,3 +178,11 @@ def test_saving_again_replaces_the_weights(tokenizer: Tokenizer, tmp_path: Path)
     state, config = load_weights(tmp_path)
     assert torch.equal(state["a"], torch.zeros(2))
     assert config == {"k": 2}
+
+
+@pytest.mark.parametrize("number", [1e5, float("inf"), float("nan")])
+def test_weights_that_half_precision_cannot_hold_are_refused_and_older_ones_stay(tmp_path: Path, number: float) -> None:
+    save_weights(tmp_path, {"a": torch.ones(3)}, {})
+    with pytest.raises(WeightsError, match=r"not all of a\.b are: the training has diverged"):
+        save_weights(tmp_path, {"a": torch.ones(3), "a.b": torch.tensor([1.0, number])}, {})
+    assert torch.equal(load_weights(tmp_path)[0]["a"], torch.ones(3))

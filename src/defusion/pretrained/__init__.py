@@ -13,15 +13,16 @@ def names() -> list[str]:
 
 
 def find(weights: Path | str) -> Path:
-    """The folder of weights that a name or a path stands for; a folder of that name comes first.
+    """The folder of weights that a name or a path stands for; a folder of that name that holds weights comes first.
 
     Raises:
         WeightsError: when there is neither.
     """
     folder = Path(weights)
-    if folder.is_dir():
+    shipped = str(weights) in names()
+    if str(weights) and folder.is_dir() and not (shipped and not (folder / "config.json").is_file()):
         return folder
-    if str(weights) in names():
+    if shipped:
         return _HERE / str(weights)
     raise WeightsError(
         f"weights: expected a folder written in training or one of the shipped models ({', '.join(names())}), "
