@@ -91,6 +91,12 @@ CLAIMS = (
 )
 """In the order of the report."""
 
+SEVERITIES = (0.2, 0.8)
+"""The least and the greatest severity that the trainings have (experiments/ablation/base.yaml)."""
+
+COMPOSITES = 2
+"""The most degradations that a picture has in the trainings, likewise."""
+
 GENERALISING: Mapping[str, str] = {
     "label": REFERENCE,
     "text": REFERENCE,

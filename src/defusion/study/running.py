@@ -78,7 +78,7 @@ class Runner:
     def is_done(self, run: Run) -> bool:
         """Whether it is trained and measured."""
         trained = state_of(run.training) == "trained"
-        return trained and is_measured(run, self.photographs, self.perceptual is not None)
+        return trained and is_measured(run, self.photographs, self.perceptual)
 
     def table(self, runs: Sequence[Run]) -> Table:
         """A row a variant: what differs in it, the steps, and how far each seed is; below it the hours left."""
