@@ -84,7 +84,7 @@ CLAIMS = (
     Claim("concatenate", "The bridge beside concatenation helps"),
     Claim("concatenate", "The bridge alone is better than concatenation alone", UNCONCATENATED),
     Claim(
-        "decoder", "The bridge by AdaLN-Zero in every block is better than features in the decoder alone", UNCONCATENATED
+        "decoder", "The bridge in every block is better than features added in the decoder alone", UNCONCATENATED
     ),
     Claim(UNCONCATENATED, "Concatenation beside the bridge helps"),
     Claim(UNGATED, "The gate of the last features helps"),

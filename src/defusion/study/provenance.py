@@ -29,9 +29,9 @@ def provenance_of(folder: Path, size: int) -> Provenance:
     data, model = _at(config, "data", "init_args"), _at(config, "model", "init_args")
     callbacks = _at(config, "trainer").get("callbacks") or []
     averaging = next((own for own in callbacks if str(own.get("class_path")).endswith(_AVERAGING)), None)
-    photographs = data.get("data")
+    photographs = f"`{Path(str(data['data'])).name}`" if data.get("data") else "the embedded photographs"
     return Provenance(
-        data=Path(str(photographs)).name if photographs else None,
+        data=photographs if data else None,
         crop=data.get("crop_size"),
         batch=data.get("batch_size"),
         optimiser=model.get("optimizer"),

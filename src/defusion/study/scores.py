@@ -85,7 +85,7 @@ class Provenance:
     """How a network was trained and where it was measured; None where its training left no record of it.
 
     Attributes:
-        data: the last folder of the photographs that it was trained on; None for the embedded ones.
+        data: what it was trained on: the name of the folder of photographs, or that these are the embedded ones.
         crop: side of a training sample in px.
         batch: samples a step.
         optimiser: its name.

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from defusion.study.cells import EQUAL
 from defusion.study.claims import PEERS, REFERENCE
 from defusion.study.results import Results
-from defusion.study.scores import Scores
 from defusion.study.statistics import photographs
 from defusion.study.tables import tokenizer_seconds
 
@@ -22,9 +21,9 @@ MATCHED = (
 
 GENERALISATION = (
     "In training: severities and composites that the trainings have; outside: others. The last column tests the claim "
-    "that a visual instruction generalises better: how much more of its gain than the reference a network loses outside "
-    "than under the first rows; supported where it loses more. Below the gain is no other measure of it: a picture that "
-    "is degraded less leaves less to gain."
+    "that a visual instruction generalises better: by how much a network falls further behind its reference outside "
+    "than under the first rows; supported where it does. Compare networks under one condition, not gains of different "
+    "conditions: a picture that is degraded less leaves less to gain."
 )
 
 _UNRECORDED = "not recorded"
@@ -35,7 +34,7 @@ def provenance(results: Results) -> str:
     runs = results.runs
     ours = [own for own in runs if own.variant not in PEERS]
     names = photographs(results.measured(next(iter(results.variants))))
-    data = _joined(_data(own) for own in runs)
+    data = _joined(own.provenance.data for own in runs)
     size = _joined(own.provenance.size for own in runs)
     steps = _joined(f"{own.train_steps:,}" for own in ours or runs)
     return (
@@ -77,10 +76,6 @@ def peers(results: Results) -> str:
         "that peers do not look at: the time of making them, which was not measured, counts for all. All use the "
         "optimiser and the learning rate that were chosen on our U-Net."
     )
-
-
-def _data(own: Scores) -> str:
-    return "the embedded photographs" if own.provenance.data is None else f"`{own.provenance.data}`"
 
 
 def _joined(values: Iterable[object]) -> str:
