@@ -59,7 +59,11 @@ def mean(measurement: Measurement | None, side: str = "restored") -> float:
     return fmean(getattr(image, side)["psnr"] for image in measurement.images)
 
 
-def test_the_reference_is_measured_in_every_way(model: Defusion, tmp_path: Path) -> None:
+def test_the_reference_is_measured_in_every_way(
+    model: Defusion, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert [way.name for way in WAYS if way.steps >= 10] == ["steps-10", "steps-50", "sde-10", "sde-50"]
+    monkeypatch.setattr(measuring, "WAYS", tuple(way for way in WAYS if way.steps < 10))  # in less time
     run = run_of("full", tmp_path, model)
     watched: list[Way] = []
 
@@ -72,7 +76,7 @@ def test_the_reference_is_measured_in_every_way(model: Defusion, tmp_path: Path)
     names = [own.name for own in scores.measurements]
     assert names == [way.name for way in watched]
     assert names == [
-        *("main", "steps-1", "steps-2", "steps-4", "steps-10", "steps-50", "sde-2", "sde-4", "sde-10", "sde-50"),
+        *("main", "steps-1", "steps-2", "steps-4", "sde-2", "sde-4"),
         *("severity-0.2", "severity-0.8"),
         *("parameter-matched-0.2", "parameter-matched-0.5", "parameter-matched-0.8"),
         *("severity-0.1", "severity-1.0", "composites-2", "composites-3"),

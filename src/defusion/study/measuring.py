@@ -211,6 +211,8 @@ def _lpips_identity(perceptual: Perceptual) -> str:
 
 def _seconds(training: Training) -> float | None:
     """Of a training; None where it was not timed."""
+    if not training.folder.is_dir():
+        return None
     try:
         return Record.read(training.folder).total
     except ValueError:
