@@ -98,9 +98,7 @@ def _matched(seed: int) -> list[Measurement]:
     return [
         *typed,
         *(
-            replace(
-                measurement(f"parameter-matched-{own}", level, seed, severity=own), instruction="parameter-matched"
-            )
+            replace(measurement(f"parameter-matched-{own}", level, seed, severity=own), instruction="parameter-matched")
             for own, level in matched
         ),
     ]

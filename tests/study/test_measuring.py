@@ -123,7 +123,9 @@ def test_each_picture_and_each_seed_start_from_noise_of_their_own(
     given: list[int] = []
     restored = Restorer.__call__
 
-    def watched(self: Restorer, lq: Tensor, shown: VisualInstruction, steps: int, sampler: Sampler, seed: int) -> Tensor:
+    def watched(
+        self: Restorer, lq: Tensor, shown: VisualInstruction, steps: int, sampler: Sampler, seed: int
+    ) -> Tensor:
         given.append(seed)
         return restored(self, lq, shown, steps, sampler, seed)
 

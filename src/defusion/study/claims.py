@@ -83,9 +83,7 @@ CLAIMS = (
     Claim("continuous", "Quantised tokens are better than continuous ones"),
     Claim("concatenate", "The bridge beside concatenation helps"),
     Claim("concatenate", "The bridge alone is better than concatenation alone", UNCONCATENATED),
-    Claim(
-        "decoder", "The bridge in every block is better than features added in the decoder alone", UNCONCATENATED
-    ),
+    Claim("decoder", "The bridge in every block is better than features added in the decoder alone", UNCONCATENATED),
     Claim(UNCONCATENATED, "Concatenation beside the bridge helps"),
     Claim(UNGATED, "The gate of the last features helps"),
 )

@@ -110,9 +110,7 @@ def curves_figure(curves: Mapping[str, Sequence[Sequence[CurvePoint]]]) -> Figur
     panel.axhline(0, color="#666666", linewidth=0.8)
     panel.set_xlabel("seconds of training")
     panel.set_ylabel("gain in PSNR on validation, dB")
-    panel.set_title(
-        "Learning: mean of the seeds, band from the lowest to the highest", fontsize=10
-    )
+    panel.set_title("Learning: mean of the seeds, band from the lowest to the highest", fontsize=10)
     panel.margins(x=0.24)
     panel.set_xlim(left=0)
     _tidy(panel)
