@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from defusion.diffusion.model import Defusion, DefusionConfig
-from defusion.study.claims import CLAIMS, PEERS, REFERENCE, VARIANTS as KNOWN
+from defusion.study.claims import PEERS, REFERENCE
+from defusion.study.claims import VARIANTS as KNOWN
 from defusion.study.plan import Study, Variant
 from defusion.tokenizer.network import Tokenizer, TokenizerConfig
 from defusion.training import train

@@ -9,7 +9,6 @@ import pytest
 from defusion.study.scores import Measurement, Scores, ScoresError
 from tests.study.made_up import measurement, scores
 
-
 MORE = ("tokenizer_seconds", "provenance", "identity", "curve", "measurements")
 
 

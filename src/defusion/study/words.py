@@ -26,7 +26,7 @@ GENERALISATION = (
     "conditions: a picture that is degraded less leaves less to gain."
 )
 
-_UNRECORDED = "not recorded"
+_UNRECORDED = "(not recorded)"
 
 
 def provenance(results: Results) -> str:
