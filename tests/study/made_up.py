@@ -63,7 +63,7 @@ def study() -> list[Scores]:
         for variant, level in levels.items():
             own = scores(variant, seed, level)
             more = _general(seed, level) if variant in {"full", UNGATED, *GENERALISING} else []
-            more += [*_steps(seed), *_matched(seed)] if variant == "full" else []
+            more += [*_steps(seed), *_inside(seed)] if variant == "full" else []
             runs.append(replace(own, measurements=(*own.measurements, *more)))
     return runs
 
@@ -73,7 +73,6 @@ def _general(seed: int, level: float) -> list[Measurement]:
     return [
         measurement("severity-0.1", 30.9 + 2 * (level - 30), seed, severity=0.1),
         measurement("severity-1.0", 28 + 2 * (level - 30), seed, severity=1.0),
-        measurement("composites-2", level - 4, seed, ("rain+haze", "snow+haze")),
         measurement("composites-3", 24 + 2 * (level - 30), seed, ("rain+snow+haze",)),
     ]
 
@@ -91,11 +90,13 @@ def _steps(seed: int) -> list[Measurement]:
     ]
 
 
-def _matched(seed: int) -> list[Measurement]:
-    """A parameter-matched instruction is worth 0.5 dB more at severity 0.8, and nothing at 0.5."""
+def _inside(seed: int) -> list[Measurement]:
+    """Of the reference alone: a parameter-matched instruction is worth 0.5 dB more at severity 0.8, and nothing at 0.5."""
+    composites = measurement("composites-2", 26, seed, ("rain+haze", "snow+haze"))
     typed = [measurement(f"severity-{own}", 31 - own, seed, severity=own) for own in (0.2, 0.8)]
     matched = [(0.2, 30.9), (0.5, 30.0), (0.8, 30.7)]
     return [
+        composites,
         *typed,
         *(
             replace(measurement(f"parameter-matched-{own}", level, seed, severity=own), instruction="parameter-matched")

@@ -79,7 +79,7 @@ def test_the_reference_is_measured_in_every_way(
         *("main", "steps-1", "steps-2", "steps-4", "sde-2", "sde-4"),
         *("severity-0.2", "severity-0.8"),
         *("parameter-matched-0.2", "parameter-matched-0.5", "parameter-matched-0.8"),
-        *("severity-0.1", "severity-1.0", "composites-2", "composites-3"),
+        *("composites-2", "severity-0.1", "severity-1.0", "composites-3"),
     ]
     tasks = {own.name: [image.task for image in own.images] for own in scores.measurements}
     assert tasks["main"] == ["rain", "snow", "haze"]
@@ -188,6 +188,12 @@ def test_other_weights_of_lpips_are_another_measurement(model: Defusion, tmp_pat
     measure(run, ONE, Weights(1.0))
     assert is_measured(run, ONE, Weights(1.0))
     assert not is_measured(run, ONE, Weights(2.0))
+
+
+def test_lpips_is_not_taken_where_the_gain_alone_is_compared(model: Defusion, tmp_path: Path) -> None:
+    scores = measure(run_of("label", tmp_path, model), ONE, Weights(1.0))
+    taken = {own.name: "lpips" in own.metrics for own in scores.measurements}
+    assert taken == {"main": True, "severity-0.1": False, "severity-1.0": False, "composites-3": False}
 
 
 def test_damaged_scores_are_none(model: Defusion, tmp_path: Path) -> None:
