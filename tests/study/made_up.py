@@ -91,7 +91,7 @@ def _steps(seed: int) -> list[Measurement]:
 
 
 def _inside(seed: int) -> list[Measurement]:
-    """Of the reference alone: a parameter-matched instruction is worth 0.5 dB more at severity 0.8, and nothing at 0.5."""
+    """Of the reference alone: a parameter-matched instruction is worth 0.5 dB at 0.8, nothing at 0.5."""
     composites = measurement("composites-2", 26, seed, ("rain+haze", "snow+haze"))
     typed = [measurement(f"severity-{own}", 31 - own, seed, severity=own) for own in (0.2, 0.8)]
     matched = [(0.2, 30.9), (0.5, 30.0), (0.8, 30.7)]

@@ -15,11 +15,12 @@ from defusion.evaluation.report import write_json
 from defusion.instruction import VisualInstruction
 from defusion.peers.network import NAFNetConfig, Peer
 from defusion.restore.restorer import Restorer
-from defusion.study import measuring
+from defusion.study import measuring, ways
 from defusion.study.claims import COMPOSITES, SEVERITIES
-from defusion.study.measuring import GENERAL, MAIN, WAYS, Way, is_measured, measure, ways_of
+from defusion.study.measuring import is_measured, measure
 from defusion.study.plan import Run
 from defusion.study.scores import Measurement, Scores
+from defusion.study.ways import GENERAL, MAIN, WAYS, Way, ways_of
 from tests.evaluation.test_testset import Pictures
 from tests.study.made_up_runs import finish, log, study
 from tests.test_experiments import settings
@@ -63,13 +64,13 @@ def test_the_reference_is_measured_in_every_way(
     model: Defusion, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     assert [way.name for way in WAYS if way.steps >= 10] == ["steps-10", "steps-50", "sde-10", "sde-50"]
-    monkeypatch.setattr(measuring, "WAYS", tuple(way for way in WAYS if way.steps < 10))  # in less time
+    monkeypatch.setattr(ways, "WAYS", tuple(way for way in WAYS if way.steps < 10))  # in less time
     run = run_of("full", tmp_path, model)
     watched: list[Way] = []
 
-    def watch(ways: Sequence[Way]) -> Sequence[Way]:
-        watched.extend(ways)
-        return ways
+    def watch(given: Sequence[Way]) -> Sequence[Way]:
+        watched.extend(given)
+        return given
 
     scores = measure(run, ONE, None, watch)
     assert Scores.read(run.scores) == scores
@@ -177,7 +178,7 @@ def test_scores_hold_for_their_photographs_metrics_weights_and_ways(
         changed.setattr(measuring, "SIZE", 128)
         assert not is_measured(run, ONE, None)
     with monkeypatch.context() as changed:
-        changed.setattr(measuring, "MAIN", replace(MAIN, steps=2))
+        changed.setattr(ways, "MAIN", replace(MAIN, steps=2))
         assert not is_measured(run, ONE, None)
     write_json(run.training.weights / "config.json", {"sha256": "of other weights"})
     assert not is_measured(run, ONE, None)

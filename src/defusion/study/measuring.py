@@ -10,82 +10,26 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from defusion.degradations.standard import MID_SEVERITY
-from defusion.diffusion.sampler import Sampler
-from defusion.evaluation.benchmarks import Synthesis
 from defusion.evaluation.metrics import Perceptual
 from defusion.evaluation.obedience import middle
 from defusion.evaluation.protocol import Protocol
 from defusion.evaluation.synthesis import degradation_of, make_input
 from defusion.evaluation.testset import SEED, PairSource, as_tensor
-from defusion.instruction import InstructionKind, VisualInstruction
+from defusion.instruction import VisualInstruction
 from defusion.peers.network import Peer
 from defusion.precision import autocast, default_device
 from defusion.restore.restorer import Restorer
-from defusion.study.claims import GENERALISING, REFERENCE
 from defusion.study.plan import Run, Training
 from defusion.study.provenance import provenance_of
 from defusion.study.scores import ImageScore, Measurement, Scores, ScoresError
 from defusion.study.timing import Record
+from defusion.study.ways import MAIN, Way, ways_of
 from defusion.weights import checksum
 
 SIZE = 256
 """Side in px of the square that is taken from the middle of each photograph; smaller ones are taken whole."""
 
-TASKS = ("rain", "snow", "haze")
-
 _PROTOCOL = Protocol(extra=("lpips",))
-
-
-@dataclass(frozen=True)
-class Way:
-    """One way to measure a network.
-
-    Attributes:
-        name: of the measurement.
-        steps: network evaluations.
-        sampler: of the diffusion.
-        instruction: what is shown: the degradations by name, at mid severity, or with each picture's own parameters.
-        severity: of each degradation, in [0, 1].
-        tasks: degradations and composites, in the order they act.
-        lpips: whether LPIPS is taken too, where it is wanted.
-    """
-
-    name: str
-    steps: int = 1
-    sampler: Sampler = "ddim"
-    instruction: InstructionKind = "type-matched"
-    severity: float = MID_SEVERITY
-    tasks: tuple[str, ...] = TASKS
-    lpips: bool = True
-
-    @property
-    def synthesis(self) -> Synthesis:
-        """How pictures are degraded."""
-        return Synthesis("standard", severity=self.severity)
-
-
-MAIN = Way("main")
-
-GENERAL = (
-    *(Way(f"severity-{severity}", severity=severity, lpips=False) for severity in (0.1, 1.0)),
-    Way("composites-3", tasks=("rain+snow+haze",), lpips=False),
-)
-"""Of the networks whose generalisation is compared by their gain: outside of the training."""
-
-WAYS = (
-    MAIN,
-    *(Way(f"steps-{steps}", steps) for steps in (1, 2, 4, 10, 50)),
-    *(Way(f"sde-{steps}", steps, "sde") for steps in (2, 4, 10, 50)),  # whose single step is that of DDIM
-    *(Way(f"severity-{severity}", severity=severity) for severity in (0.2, 0.8)),
-    *(
-        Way(f"parameter-matched-{severity}", instruction="parameter-matched", severity=severity)
-        for severity in (0.2, MID_SEVERITY, 0.8)
-    ),
-    Way("composites-2", tasks=("rain+haze", "snow+haze", "rain+snow"), lpips=False),
-    *GENERAL,
-)
-"""Of the reference."""
 
 
 @dataclass(frozen=True)
@@ -100,14 +44,6 @@ class Degraded:
 
 Restore = Callable[[Degraded, Way], Tensor]
 """The restored picture, (3, H, W) in [0, 1]."""
-
-
-def ways_of(run: Run) -> tuple[Way, ...]:
-    """All ways for the reference, those of the generalisation where it is compared, the main one for any other."""
-    name = run.variant.name
-    if name == REFERENCE:
-        return WAYS
-    return (MAIN, *GENERAL) if name in GENERALISING or name in GENERALISING.values() else (MAIN,)
 
 
 def identity_of(run: Run, photographs: PairSource, perceptual: Perceptual | None) -> dict[str, Any]:

@@ -35,6 +35,7 @@ def provenance(results: Results) -> str:
     ours = [own for own in runs if own.variant not in PEERS]
     names = photographs(results.measured(next(iter(results.variants))))
     data = _joined(own.provenance.data for own in runs)
+    seeds = sorted({own.seed for own in runs})
     size = _joined(own.provenance.size for own in runs)
     steps = _joined(f"{own.train_steps:,}" for own in ours or runs)
     return (
@@ -42,7 +43,7 @@ def provenance(results: Results) -> str:
         f"{_joined(own.provenance.crop for own in runs)} px, optimiser "
         f"{_joined(own.provenance.optimiser for own in runs)} with a learning rate of "
         f"{_joined(own.provenance.learning_rate for own in runs)} at most, weights averaged with a decay of "
-        f"{_joined(own.provenance.averaging for own in runs)}; seeds {_joined(own.seed for own in runs)}. Measured on "
+        f"{_joined(own.provenance.averaging for own in runs)}; seeds {', '.join(map(str, seeds))}. Measured on "
         f"{len(names)} photographs under {', '.join(results.tasks)} at severity 0.5, squares of at most {size} px from "
         f"their middle, on {_joined(own.provenance.device for own in runs)}; where nothing else is said, in one step "
         f"under the type-matched instruction. The photographs: {', '.join(names)}."
@@ -59,7 +60,7 @@ def reading(results: Results) -> str:
         "it the interval over the seeds that both have, of their means over photographs; ?: unknown, of a single one. "
         "±: standard deviation over seeds. A claim is supported or contradicted where both intervals of the difference "
         f"exclude zero, else it is not decided. The table of the claims has {comparisons} differences: of twenty such "
-        "intervals one misses by chance. Higher PSNR and SSIM are better, and lower LPIPS."
+        "intervals one misses by chance, and those of the other tables come on top. Higher PSNR and SSIM are better, and lower LPIPS."
         f"{lpips} The paper's rows (Table 5: mean of derain, dehaze and desnow) are of its own data, size and test "
         "sets: compare the signs and the order of differences alone."
     )
