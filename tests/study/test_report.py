@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image as Picture
 
-from defusion.study import words
+from defusion.study import report, words
 from defusion.study.cells import change, interval, ratio, verdict
 from defusion.study.claims import CLAIMS, PAPER, PEERS, VARIANTS, PaperRow, differs
 from defusion.study.report import BEGIN, END, write_report
@@ -165,6 +165,15 @@ def test_steps_are_in_order_beside_one_step(results: Results) -> None:
     assert found == [*(("DDIM", str(own)) for own in (1, 2, 4, 10, 50)), *(("SDE", str(own)) for own in (2, 4, 10, 50))]
     assert lines[0].endswith("|  |")
     assert "| -1.1" in lines[4]
+
+
+def test_both_samplers_begin_at_the_one_step_that_is_measured(results: Results) -> None:
+    points = report._steps(results)
+    first = {own.sampler: own for own in points if own.steps == 1}
+    assert set(first) == {"ddim", "sde"}
+    assert (first["sde"].psnr, first["sde"].lpips) == (first["ddim"].psnr, first["ddim"].lpips)
+    assert [own.steps for own in points if own.sampler == "sde"] == [2, 4, 10, 50, 1]
+    assert report._steps(Results([scores("full", lpips=None)])) == []
 
 
 def test_instructions_are_compared_on_the_same_severities(results: Results) -> None:

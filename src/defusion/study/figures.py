@@ -84,7 +84,10 @@ def perception_figure(steps: Sequence[Step]) -> Figure:
             panel.annotate(str(step.steps), place, offset, textcoords="offset points", color=colour, ha=side)
     panel.set_xlabel("LPIPS: lower looks closer")
     panel.set_ylabel("PSNR, dB: higher is closer")
-    panel.set_title("Perception against distortion by sampling steps; best is top left", fontsize=10)
+    panel.set_title(
+        "Perception against distortion by sampling steps; best is top left\none step is the same for all samplers",
+        fontsize=10,
+    )
     panel.margins(0.12)
     _tidy(panel)
     panel.legend(frameon=False, loc="lower right")
