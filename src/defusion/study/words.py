@@ -61,8 +61,8 @@ def reading(results: Results) -> str:
         "±: standard deviation over seeds. A claim is supported or contradicted where both intervals of the difference "
         f"exclude zero, else it is not decided. The table of the claims has {comparisons} differences: of twenty such "
         "intervals one misses by chance, and those of the other tables come on top. Higher PSNR and SSIM are better, "
-        f"and lower LPIPS.{lpips} The paper's rows (Table 5: mean of derain, dehaze and desnow) are of its own data, size and test "
-        "sets: compare the signs and the order of differences alone."
+        f"and lower LPIPS.{lpips} The paper's rows (Table 5: mean of derain, dehaze and desnow) are of its own data, "
+        "size and test sets: compare the signs and the order of differences alone."
     )
 
 
