@@ -4,15 +4,17 @@ import itertools
 
 import pytest
 from matplotlib import pyplot, rcParams
+from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 
 from defusion.study.figures import Bar, Step, curves_figure, perception_figure, variants_figure
 from defusion.study.scores import CurvePoint
-from defusion.study.statistics import Estimate
+from defusion.study.statistics import Estimate, Interval
 
 BARS = [
-    Bar("label", "full", {"weather": Estimate(0.4, 0.2, 0.6, 0.1), "all": Estimate(0.1, -0.1, 0.3, 0.1)}),
-    Bar("blank", "full", {"weather": Estimate(-1.5, -1.7, -1.3, None), "all": Estimate(-0.5, -0.7, -0.3, None)}),
+    Bar("label", "full", Estimate(0.4, Interval(0.2, 0.6), Interval(0.1, 0.7), 0.1, 3)),
+    Bar("text", "full", Estimate(0.1, Interval(0.05, 0.15), Interval(-0.1, 0.3), 0.1, 3)),
+    Bar("blank", "full", Estimate(-1.5, Interval(-1.7, -1.3), Interval(-1.6, -1.4), 0.1, 3)),
 ]
 
 
@@ -20,23 +22,24 @@ def line(*gains: float, start: float = 10.0) -> list[CurvePoint]:
     return [CurvePoint(start + 10 * place, gain) for place, gain in enumerate(gains)]
 
 
-def test_bars_are_the_differences_worst_at_the_top_a_panel_a_mean() -> None:
-    figure = variants_figure(BARS)
-    assert len(figure.axes) == 2
-    weather, everything = figure.axes
-    assert [bar.get_width() for bar in weather.patches] == [0.4, -1.5]  # type: ignore[attr-defined]
-    assert [label.get_text() for label in weather.get_yticklabels()] == ["label  (to full)", "blank  (to full)"]
-    ends = [tuple(own.get_xdata()) for own in weather.lines if len(set(own.get_xdata())) > 1]  # type: ignore[arg-type]
-    assert ends == [(0.2, 0.6), (-1.7, -1.3)]
-    colours = [to_hex(bar.get_facecolor()) for panel in (weather, everything) for bar in panel.patches]
+def intervals(panel: Axes) -> list[tuple[float, ...]]:
+    return [tuple(own.get_xdata()) for own in panel.lines if len(set(own.get_xdata())) > 1]  # type: ignore[arg-type]
+
+
+def test_bars_are_the_differences_with_both_intervals_worst_at_the_bottom() -> None:
+    (panel,) = variants_figure(BARS).axes
+    assert [bar.get_width() for bar in panel.patches] == [0.4, 0.1, -1.5]  # type: ignore[attr-defined]
+    labels = [label.get_text() for label in panel.get_yticklabels()]
+    assert labels == ["label  (to full)", "text  (to full)", "blank  (to full)"]
+    assert intervals(panel) == [(0.2, 0.6), (0.1, 0.7), (0.05, 0.15), (-0.1, 0.3), (-1.7, -1.3), (-1.6, -1.4)]
+    colours = [to_hex(bar.get_facecolor()) for bar in panel.patches]
     assert len(set(colours)) == 3, "better, worse and undecided look different"
-    assert colours[1] == colours[3]
 
 
 def test_an_unknown_interval_is_not_drawn() -> None:
-    figure = variants_figure([Bar("label", "full", {"weather": Estimate(1.0, -float("inf"), float("inf"), None)})])
+    figure = variants_figure([Bar("label", "full", Estimate(1.0, None, None, None, 1))])
     figure.canvas.draw()
-    assert [own for own in figure.axes[0].lines if len(set(own.get_xdata())) > 1] == []  # type: ignore[arg-type]
+    assert intervals(figure.axes[0]) == []
 
 
 def test_each_sampler_is_a_curve_in_the_order_of_its_steps() -> None:

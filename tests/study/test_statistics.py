@@ -1,142 +1,160 @@
-"""Means, intervals over photographs and spreads over seeds: by hand, by theory, and where they cannot be taken."""
+"""Means and their intervals: by hand, by how often they hold the truth, and where they cannot be taken."""
 
 import math
 from dataclasses import replace
 from statistics import mean, stdev
 
-import numpy as np
 import pytest
+import torch
+from torch import Tensor
 
+from defusion.random import generator
 from defusion.study.scores import Measurement
-from defusion.study.statistics import GAIN, difference, estimate, groups_of
+from defusion.study.statistics import GAIN, Values, t_interval, tasks_of, values
 from tests.study.made_up import WEATHER, measurement
+
+TRIALS = 2000
 
 
 def seeds(count: int = 3, level: float = 30.0, **changes: object) -> dict[int, Measurement]:
     return {seed: measurement(level=level, seed=seed, **changes) for seed in range(count)}  # type: ignore[arg-type]
 
 
-def by_task(own: Measurement, task: str) -> float:
-    return mean(image.restored["psnr"] for image in own.images if image.task == task)
-
-
 def without(own: Measurement, *names: str) -> Measurement:
     return replace(own, images=tuple(image for image in own.images if (image.task, image.name) != names))
 
 
-def test_the_mean_is_over_photographs_then_tasks() -> None:
-    """One photograph fewer under rain does not make rain weigh less."""
-    own = without(measurement(), "rain", "photo3")
-    expected = mean(by_task(own, task) for task in WEATHER)
-    assert estimate({0: own}, "psnr", WEATHER).value == pytest.approx(expected)
-    assert expected != pytest.approx(mean(image.restored["psnr"] for image in own.images))
+def table(cells: Tensor) -> Values:
+    """(seeds, photographs)."""
+    return Values(tuple(range(len(cells))), tuple(map(str, range(cells.shape[1]))), cells.double())
+
+
+def share_decided(photographs: int, seeds: int, training: float, difference: float = 0.0) -> float:
+    """How often a difference is decided, of photographs and seeds that differ by chance, 400 times.
+
+    Args:
+        photographs: measured.
+        seeds: trained.
+        training: standard deviation of the seeds' own effects, in dB; that of a photograph's scores is 0.3.
+        difference: that there is, in dB.
+    """
+    source = generator(7, photographs, seeds)
+    cells = 0.3 * torch.randn(400, seeds, photographs, generator=source) + difference
+    cells += training * torch.randn(400, seeds, 1, generator=source)
+    return mean(table(own).estimate().decided for own in cells)
+
+
+def test_the_mean_is_over_seeds_photographs_and_tasks() -> None:
+    own = seeds()
+    expected = mean(image.restored["psnr"] for one in own.values() for image in one.images)
+    assert values(own, "psnr").estimate().value == pytest.approx(expected)
+    rain = mean(image.restored["psnr"] for one in own.values() for image in one.images if image.task == "rain")
+    assert values(own, "psnr", ("rain",)).estimate().value == pytest.approx(rain)
+    assert rain != pytest.approx(expected)
 
 
 def test_the_gain_is_over_the_input() -> None:
     own = measurement()
     expected = mean(image.restored["psnr"] - image.input["psnr"] for image in own.images)
-    assert estimate({0: own}, GAIN, WEATHER).value == pytest.approx(expected)
+    assert values({0: own}, GAIN).estimate().value == pytest.approx(expected)
 
 
-def test_the_interval_is_that_of_the_mean_of_photographs() -> None:
-    own = measurement(photographs=200, seed_noise=0.0)
-    found = estimate({0: own}, "psnr", ("rain",))
-    values = [image.restored["psnr"] for image in own.images if image.task == "rain"]
-    half = 1.96 * stdev(values) / math.sqrt(len(values))
-    assert found.low == pytest.approx(found.value - half, abs=0.1 * half)
-    assert found.high == pytest.approx(found.value + half, abs=0.1 * half)
+def test_an_interval_is_that_of_the_t_test() -> None:
+    """Of 1, 2, 3, 4: mean 2.5, standard error 0.6455, t of three degrees 3.1824."""
+    found = t_interval(torch.tensor([1.0, 2.0, 3.0, 4.0], dtype=torch.float64))
+    assert found is not None
+    assert (found.low, found.high) == pytest.approx((2.5 - 3.18245 * 0.645497, 2.5 + 3.18245 * 0.645497), abs=1e-4)
 
 
-def test_photographs_are_drawn_jointly_over_tasks_and_seeds() -> None:
-    """Three tasks and four seeds whose scores are those of the photographs tell no more than one."""
-    one = estimate(seeds(1, seed_noise=0.0), "psnr", ("rain",))
-    many = estimate(seeds(4, seed_noise=0.0), "psnr", WEATHER)
-    assert many.high - many.low == pytest.approx(one.high - one.low)
+@pytest.mark.parametrize("photographs", [2, 5, 10, 30])
+def test_an_interval_holds_the_truth_as_often_as_it_says(photographs: int) -> None:
+    """At 95%, 2,000 trials miss 100 times, with a standard deviation of 10."""
+    differences = torch.randn(TRIALS, photographs, generator=generator(3, photographs), dtype=torch.float64)
+    found = [t_interval(own) for own in differences]
+    missed = sum(own is not None and own.excludes_zero for own in found)
+    assert missed / TRIALS == pytest.approx(0.05, abs=0.02)
 
 
-def test_an_estimate_is_the_same_each_time() -> None:
-    assert estimate(seeds(), "psnr", WEATHER) == estimate(seeds(), "psnr", WEATHER)
+@pytest.mark.parametrize("photographs", [2, 5, 30])
+@pytest.mark.parametrize("training", [0.0, 0.1, 0.5])
+def test_equal_variants_are_rarely_decided_whatever_the_noise_of_training(photographs: int, training: float) -> None:
+    assert share_decided(photographs, 3, training) < 0.08
 
 
-@pytest.mark.parametrize("count", [1, 2, 3])
-def test_the_spread_is_that_of_the_means_of_seeds(count: int) -> None:
+def test_a_true_difference_is_decided() -> None:
+    assert share_decided(30, 3, 0.1, 1.0) > 0.9
+
+
+def test_one_seed_or_one_photograph_decides_nothing() -> None:
+    assert share_decided(30, 1, 0.0, 5.0) == share_decided(1, 3, 0.0, 5.0) == 0
+    alone = values(seeds(1, photographs=1), "psnr").estimate()
+    assert (alone.photographs, alone.seeds, alone.spread, alone.number) == (None, None, None, 1)
+
+
+def test_both_intervals_have_to_exclude_zero() -> None:
+    photographs_agree = torch.tensor([[1.0, 1.1, 0.9], [-0.8, -0.7, -0.9], [1.0, 0.9, 1.1]])
+    for cells in (photographs_agree, photographs_agree.T):
+        own = table(cells).estimate()
+        assert own.photographs is not None
+        assert own.seeds is not None
+        assert own.photographs.excludes_zero != own.seeds.excludes_zero
+        assert not own.decided
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_the_spread_is_the_standard_deviation_of_the_means_of_seeds(count: int) -> None:
     own = seeds(count)
-    means = [mean(by_task(one, task) for task in WEATHER) for one in own.values()]
-    expected = {1: None, 2: max(means) - min(means), 3: stdev(means) if count == 3 else None}[count]
-    assert estimate(own, "psnr", WEATHER).spread == pytest.approx(expected)
+    means = [mean(image.restored["psnr"] for image in one.images) for one in own.values()]
+    found = values(own, "psnr").estimate()
+    assert found.spread == pytest.approx(stdev(means))
+    assert found.number == count
 
 
 def test_a_difference_is_paired() -> None:
     """Photographs differ by 2 dB, variants by half a dB: paired it shows."""
-    found = difference(seeds(level=29.5), seeds(level=30.0), "psnr", WEATHER)
+    ours = values(seeds(level=29.5), "psnr")
+    found, alone = (ours - values(seeds(level=30.0), "psnr")).estimate(), ours.estimate()
     assert found.value == pytest.approx(-0.5, abs=0.15)
-    assert found.high - found.low < 0.5
-    assert found.differs
-    alone = estimate(seeds(level=29.5), "psnr", WEATHER)
-    assert alone.high - alone.low > 1.0
+    assert found.photographs is not None
+    assert alone.photographs is not None
+    assert found.photographs.high - found.photographs.low < 0.5
+    assert alone.photographs.high - alone.photographs.low > 1.0
+    assert found.decided
 
 
 def test_a_difference_to_itself_is_none() -> None:
-    found = difference(seeds(), seeds(), "psnr", WEATHER)
-    assert (found.value, found.low, found.high, found.spread) == (0, 0, 0, 0)
-    assert not found.differs
+    own = values(seeds(), "psnr")
+    found = (own - own).estimate()
+    assert (found.value, found.spread) == (0, 0)
+    assert not found.decided
 
 
-def test_the_interval_of_a_difference_holds_the_truth_as_often_as_it_says() -> None:
-    """Two equal variants, 200 times: at 95% an interval excludes zero about ten times."""
-    excluded = 0
-    for trial in range(200):
-        one, other = ({0: measurement(seed=seed, photographs=40, tasks=("rain",))} for seed in (trial, 200 + trial))
-        excluded += difference(one, other, "psnr", ("rain",)).differs
-    assert 3 <= excluded <= 24
-
-
-def test_the_spread_of_a_difference_is_of_the_seeds_of_both() -> None:
-    first, second = seeds(3, 29.0), seeds(2, 30.0)
-    expected = [estimate({seed: own}, "psnr", WEATHER).value for seed, own in first.items()]
-    less = [own - estimate({seed: second[seed]}, "psnr", WEATHER).value for seed, own in enumerate(expected[:2])]
-    found = difference(first, second, "psnr", WEATHER)
-    assert found.spread == pytest.approx(max(less) - min(less))
-    assert difference({5: measurement()}, second, "psnr", WEATHER).spread is None
-
-
-def test_one_photograph_tells_nothing() -> None:
-    found = difference(seeds(photographs=1), seeds(photographs=1, level=20.0), "psnr", WEATHER)
-    assert (found.low, found.high) == (-math.inf, math.inf)
-    assert not found.differs
+def test_a_difference_is_of_the_seeds_of_both() -> None:
+    """A seed that one side lacks says nothing of the difference, not even of its value."""
+    first, second = values(seeds(3, 29.0), "psnr"), values(seeds(2, 30.0), "psnr")
+    found = first - second
+    assert found.seeds == (0, 1)
+    assert torch.equal(found.values, values(seeds(2, 29.0), "psnr").values - second.values)
+    assert found.estimate().number == 2
+    with pytest.raises(ValueError, match="a seed that both have"):
+        values({5: measurement()}, "psnr") - second
 
 
 def test_other_photographs_are_refused() -> None:
-    other = {0: without(measurement(), "rain", "photo1")}
     with pytest.raises(ValueError, match="same photographs"):
-        difference(seeds(1), seeds(1, photographs=11), "psnr", WEATHER)
-    with pytest.raises(ValueError, match="under the same tasks"):
-        difference(seeds(1), other, "psnr", WEATHER)
-    with pytest.raises(ValueError, match="on the same photographs"):
-        estimate({0: measurement(), 1: other[0]}, "psnr", WEATHER)
+        values(seeds(1), "psnr") - values(seeds(1, photographs=11), "psnr")
+    other = without(measurement(), "rain", "photo1")
+    with pytest.raises(ValueError, match="every photograph under each of rain, haze, snow"):
+        values({0: measurement(), 1: other}, "psnr")
 
 
 def test_what_was_not_measured_is_refused() -> None:
-    with pytest.raises(ValueError, match="measured under noise"):
-        estimate(seeds(), "psnr", ("noise",))
+    with pytest.raises(ValueError, match="under each of noise"):
+        values(seeds(), "psnr", ("noise",))
     with pytest.raises(ValueError, match="metric: expected one of psnr, ssim"):
-        estimate(seeds(lpips=None), "lpips", WEATHER)
+        values(seeds(lpips=None), "lpips")
 
 
-def test_a_task_that_no_drawn_photograph_had_is_left_out() -> None:
-    """Each photograph under a task of its own, as composites drawn at random are."""
-    images = [image for image in measurement(photographs=3).images if image.task == WEATHER[int(image.name[-1])]]
-    found = estimate({0: replace(measurement(), images=tuple(images))}, "psnr", WEATHER)
-    values = [image.restored["psnr"] for image in images]
-    assert found.value == pytest.approx(np.mean(values))
-    assert min(values) <= found.low < found.high <= max(values)
-
-
-def test_groups_are_those_of_the_paper_and_all_where_there_is_more() -> None:
-    paper = {"derain": ("rain",), "dehaze": ("haze",), "desnow": ("snow",)}
-    assert groups_of(seeds()) == paper | {"weather": ("rain", "haze", "snow")}
-    tasks = ("noise", *WEATHER)
-    more = groups_of(seeds(tasks=tasks))
-    assert more == paper | {"weather": ("rain", "haze", "snow"), "all": tasks}
-    assert groups_of(seeds(tasks=("rain",))) == {"derain": ("rain",)}
-    assert groups_of(seeds(tasks=("noise", "jpeg"))) == {"all": ("noise", "jpeg")}
+def test_tasks_are_in_the_order_of_measuring() -> None:
+    assert tasks_of(seeds()) == WEATHER
+    assert math.prod(values(seeds(), "ssim").values.shape) == 36

@@ -18,6 +18,7 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#
 """Okabe and Ito's, told apart by colour-blind readers too."""
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _WORSE, _BETTER, _UNDECIDED = "#D55E00", "#0072B2", "#999999"
+_SEEDS = "#7B3294"
 _DPI = 150
 _GRID = 100
 _LINE = 0.045
@@ -26,11 +27,11 @@ _LINE = 0.045
 
 @dataclass(frozen=True)
 class Bar:
-    """A variant, what it is compared with, and the difference of its PSNR, in dB, by mean over tasks."""
+    """A variant, what it is compared with, and the difference of its PSNR, in dB."""
 
     variant: str
     reference: str
-    differences: Mapping[str, Estimate]
+    difference: Estimate
 
 
 @dataclass(frozen=True)
@@ -44,24 +45,22 @@ class Step:
 
 
 def variants_figure(bars: Sequence[Bar]) -> Figure:
-    """Horizontal bars of the differences in PSNR with their 95% intervals, the worst first; a panel a mean over tasks.
+    """Horizontal bars of the differences in PSNR with both of their 95% intervals, the worst first.
 
     Args:
-        bars: at least one, all with the same means.
+        bars: at least one.
     """
-    means = list(bars[0].differences)
-    order = sorted(bars, key=lambda bar: bar.differences[means[0]].value, reverse=True)
-    figure = _figure(3.2 + 4.2 * len(means), 1.5 + 0.4 * len(bars))
-    panels = figure.subplots(1, len(means), sharey=True, squeeze=False)[0]
-    for panel, mean in zip(panels, means, strict=True):
-        _bars(panel, [bar.differences[mean] for bar in order])
-        panel.set_title(f"mean over {mean} tasks", fontsize=10)
-        panel.set_xlabel("PSNR less that of the reference, dB")
+    order = sorted(bars, key=lambda bar: bar.difference.value, reverse=True)
+    figure = _figure(7.4, 1.6 + 0.42 * len(bars))
+    panel = figure.subplots()
+    _bars(panel, [bar.difference for bar in order])
+    panel.set_xlabel("PSNR less that of the reference, dB, mean over tasks")
     labels = [f"{bar.variant}  (to {bar.reference})".replace("_", " ") for bar in order]
-    panels[0].set_yticks(range(len(order)), labels)
-    figure.suptitle(
-        "Each variant against its reference\norange: worse, blue: better, grey: the 95% interval holds zero",
-        fontsize=11,
+    panel.set_yticks(range(len(order)), labels)
+    panel.set_title(
+        "Each variant against its reference\norange: worse, blue: better, grey: not decided\n"
+        "95% intervals: black over photographs, above it purple over seeds",
+        fontsize=10,
     )
     return figure
 
@@ -85,7 +84,10 @@ def perception_figure(steps: Sequence[Step]) -> Figure:
             panel.annotate(str(step.steps), place, offset, textcoords="offset points", color=colour, ha=side)
     panel.set_xlabel("LPIPS: lower looks closer")
     panel.set_ylabel("PSNR, dB: higher is closer")
-    panel.set_title("Perception against distortion by sampling steps; best is top left", fontsize=10)
+    panel.set_title(
+        "Perception against distortion by sampling steps; best is top left\none step is the same for all samplers",
+        fontsize=10,
+    )
     panel.margins(0.12)
     _tidy(panel)
     panel.legend(frameon=False, loc="lower right")
@@ -111,9 +113,7 @@ def curves_figure(curves: Mapping[str, Sequence[Sequence[CurvePoint]]]) -> Figur
     panel.axhline(0, color="#666666", linewidth=0.8)
     panel.set_xlabel("seconds of training")
     panel.set_ylabel("gain in PSNR on validation, dB")
-    panel.set_title(
-        "Learning at equal size and time: mean of the seeds, band from the lowest to the highest", fontsize=10
-    )
+    panel.set_title("Learning: mean of the seeds, band from the lowest to the highest", fontsize=10)
     panel.margins(x=0.24)
     panel.set_xlim(left=0)
     _tidy(panel)
@@ -135,18 +135,19 @@ def _figure(width: float, height: float) -> Figure:
 
 
 def _bars(panel: Axes, differences: Sequence[Estimate]) -> None:
-    places = range(len(differences))
-    for place, own in zip(places, differences, strict=True):
-        colour = _UNDECIDED if not own.differs else _BETTER if own.value > 0 else _WORSE
+    for place, own in enumerate(differences):
+        colour = _UNDECIDED if not own.decided else _BETTER if own.value > 0 else _WORSE
         panel.barh(place, own.value, color=colour, height=0.62)
-        known = math.isfinite(own.low)
-        if known:
-            panel.plot([own.low, own.high], [place, place], color="black", linewidth=1.3, marker="|", markersize=6)
-        end = (min(own.low, 0.0) if own.value <= 0 else max(own.high, 0.0)) if known else own.value
+        ends = [own.value, 0.0]
+        for interval, line, offset in ((own.photographs, "black", -0.12), (own.seeds, _SEEDS, 0.12)):
+            if interval is not None:
+                ends += [interval.low, interval.high]
+                height = [place + offset] * 2
+                panel.plot([interval.low, interval.high], height, color=line, linewidth=1.3, marker="|", markersize=5)
         left = own.value <= 0
         panel.annotate(
             f"{own.value:+.2f}",
-            (end, place),
+            (min(ends) if left else max(ends), place),
             (-5 if left else 5, 0),
             textcoords="offset points",
             ha="right" if left else "left",

@@ -1,76 +1,35 @@
 """Measures a trained network of the study: the scores of degraded photographs, in each of several ways."""
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from defusion.diffusion.sampler import Sampler
-from defusion.evaluation.benchmarks import Synthesis
 from defusion.evaluation.metrics import Perceptual
 from defusion.evaluation.obedience import middle
 from defusion.evaluation.protocol import Protocol
-from defusion.evaluation.report import write_json
 from defusion.evaluation.synthesis import degradation_of, make_input
 from defusion.evaluation.testset import SEED, PairSource, as_tensor
-from defusion.instruction import InstructionKind, VisualInstruction
+from defusion.instruction import VisualInstruction
 from defusion.peers.network import Peer
 from defusion.precision import autocast, default_device
 from defusion.restore.restorer import Restorer
-from defusion.study.claims import REFERENCE
-from defusion.study.plan import Run
-from defusion.study.scores import ImageScore, Measurement, Scores
+from defusion.study.plan import Run, Training
+from defusion.study.provenance import provenance_of
+from defusion.study.scores import ImageScore, Measurement, Scores, ScoresError
 from defusion.study.timing import Record
+from defusion.study.ways import MAIN, Way, ways_of
+from defusion.weights import checksum
 
 SIZE = 256
 """Side in px of the square that is taken from the middle of each photograph; smaller ones are taken whole."""
 
-TASKS = ("rain", "snow", "haze")
-
 _PROTOCOL = Protocol(extra=("lpips",))
-
-
-@dataclass(frozen=True)
-class Way:
-    """One way to measure a network.
-
-    Attributes:
-        name: of the measurement.
-        steps: network evaluations.
-        sampler: of the diffusion.
-        instruction: what is shown: the degradations by name, or with each picture's own parameters.
-        severity: of each degradation, in [0, 1]; mid severity when not given.
-        tasks: degradations and composites, in the order they act.
-    """
-
-    name: str
-    steps: int = 1
-    sampler: Sampler = "ddim"
-    instruction: InstructionKind = "type-matched"
-    severity: float | None = None
-    tasks: tuple[str, ...] = TASKS
-
-    @property
-    def synthesis(self) -> Synthesis:
-        """How pictures are degraded."""
-        return Synthesis("standard", severity=self.severity)
-
-
-MAIN = Way("main")
-
-WAYS = (
-    MAIN,
-    *(Way(f"steps-{steps}", steps) for steps in (1, 2, 4, 10, 50)),
-    *(Way(f"sde-{steps}", steps, "sde") for steps in (4, 10, 50)),
-    Way("parameter-matched", instruction="parameter-matched"),
-    *(Way(f"severity-{severity}", severity=severity) for severity in (0.2, 0.8, 1.0)),
-    Way("composites-2", tasks=("rain+haze", "snow+haze", "rain+snow")),
-    Way("composites-3", tasks=("rain+snow+haze",)),
-)
-"""Of the reference; the trainings end at severity 0.8 and at composites of two."""
 
 
 @dataclass(frozen=True)
@@ -87,18 +46,28 @@ Restore = Callable[[Degraded, Way], Tensor]
 """The restored picture, (3, H, W) in [0, 1]."""
 
 
-def ways_of(run: Run) -> tuple[Way, ...]:
-    """All ways for the reference, the main one for any other."""
-    return WAYS if run.variant.name == REFERENCE else (MAIN,)
+def identity_of(run: Run, photographs: PairSource, perceptual: Perceptual | None) -> dict[str, Any]:
+    """All that the scores of a trained run depend on, as JSON values."""
+    about = {
+        "ways": [asdict(way) for way in ways_of(run)],
+        "size": SIZE,
+        "degradation_seed": SEED,
+        "protocol": asdict(_PROTOCOL),
+        "pictures": photographs.identity,
+        "weights": checksum(run.training.weights),
+        "lpips": None if perceptual is None else _lpips_identity(perceptual),
+    }
+    return dict(json.loads(json.dumps(about)))
 
 
-def is_measured(run: Run, photographs: PairSource, lpips: bool) -> bool:
-    """Whether a trained run has the scores of these photographs, with LPIPS where it is wanted."""
+def is_measured(run: Run, photographs: PairSource, perceptual: Perceptual | None) -> bool:
+    """Whether a trained run has these scores of these photographs; without LPIPS, those with any LPIPS do."""
     try:
-        found = json.loads((run.training.folder / "measured.json").read_text(encoding="utf-8"))
-        return run.scores.is_file() and found["pictures"] == photographs.identity and found["lpips"] >= lpips
-    except (OSError, ValueError, KeyError, TypeError):
+        found = Scores.read(run.scores).identity
+    except ScoresError:
         return False
+    wanted = identity_of(run, photographs, perceptual)
+    return found == (wanted if perceptual is not None else wanted | {"lpips": found.get("lpips")})
 
 
 def measure(
@@ -116,38 +85,82 @@ def measure(
         watch: shows the way through the ways.
     """
     restore, parameters = _of_peer(run) if run.variant.peer else _of_diffusion(run)
+    record, tokenizer = Record.read(run.training.folder), run.training.tokenizer
+    pictures = _Pictures(photographs, perceptual)
     done: list[Measurement] = []
     for way in watch(ways_of(run)):
         again = bool(done) and replace(way, name=MAIN.name) == MAIN
-        done.append(replace(done[0], name=way.name) if again else _measured(way, photographs, restore, perceptual))
+        done.append(replace(done[0], name=way.name) if again else pictures.measured(way, restore))
     if run.variant.peer:
         done = [replace(own, instruction="none", sampler="none") for own in done]
-    record = Record.read(run.training.folder)
-    scores = Scores(run.variant.name, run.seed, parameters, run.training.steps, record.total, record.curve, tuple(done))
+    scores = Scores(
+        variant=run.variant.name,
+        seed=run.seed,
+        parameters=parameters,
+        train_steps=run.training.steps,
+        train_seconds=record.total,
+        tokenizer_seconds=None if tokenizer is None else _seconds(tokenizer),
+        curve=record.curve,
+        measurements=tuple(done),
+        provenance=provenance_of(run.training.folder, SIZE),
+        identity=identity_of(run, photographs, perceptual),
+    )
     scores.write(run.scores)
-    about = {"pictures": photographs.identity, "lpips": perceptual is not None}
-    write_json(run.training.folder / "measured.json", about)
     return scores
 
 
-def _measured(way: Way, photographs: PairSource, restore: Restore, perceptual: Perceptual | None) -> Measurement:
-    """One way, over all photographs under each task, keys (SEED, number) as in `defusion eval`."""
-    images = []
-    for number, name in enumerate(photographs.names):
-        hq = middle(as_tensor(photographs[number][1]), SIZE)
-        for task in way.tasks:
-            degraded = Degraded(hq, make_input(way.synthesis, task, hq, number, SEED), task, number)
-            before, after = (
-                {metric: float(value) for metric, value in _PROTOCOL.scores(x[None], hq[None], perceptual).items()}
-                for x in (degraded.lq, restore(degraded, way))
-            )
-            images.append(ImageScore(name=name, input=before, restored=after, task=task))
-    return Measurement(way.name, way.instruction, way.sampler, way.steps, tuple(images))
+class _Pictures:
+    """The degraded photographs, keys (SEED, number) as in `defusion eval`, and their own scores, taken once."""
+
+    def __init__(self, photographs: PairSource, perceptual: Perceptual | None) -> None:
+        self._photographs, self._perceptual = photographs, perceptual
+        self._before: dict[tuple[int, str, float, bool], dict[str, float]] = {}
+
+    def measured(self, way: Way, restore: Restore) -> Measurement:
+        """One way, over all photographs under each task."""
+        images = []
+        for number, name in enumerate(self._photographs.names):
+            hq = middle(as_tensor(self._photographs[number][1]), SIZE)
+            for task in way.tasks:
+                degraded = Degraded(hq, make_input(way.synthesis, task, hq, number, SEED), task, number)
+                key = (number, task, way.severity, way.lpips)
+                if key not in self._before:
+                    self._before[key] = self._scores(degraded.lq, hq, way)
+                after = self._scores(restore(degraded, way), hq, way)
+                images.append(ImageScore(name=name, input=self._before[key], restored=after, task=task))
+        return Measurement(way.name, way.instruction, way.sampler, way.steps, way.severity, tuple(images))
+
+    def _scores(self, picture: Tensor, hq: Tensor, way: Way) -> dict[str, float]:
+        scores = _PROTOCOL.scores(picture[None], hq[None], self._perceptual if way.lpips else None)
+        return {metric: float(value) for metric, value in scores.items()}
+
+
+@cache
+def _lpips_identity(perceptual: Perceptual) -> str:
+    """SHA-256 of the weights of a network, the name of any other function."""
+    if not isinstance(perceptual, nn.Module):
+        return str(getattr(perceptual, "__qualname__", type(perceptual).__qualname__))
+    digest = hashlib.sha256()
+    for name, own in perceptual.state_dict().items():
+        digest.update(name.encode())
+        digest.update(own.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _seconds(training: Training) -> float | None:
+    """Of a training; None where it was not timed."""
+    if not training.folder.is_dir():
+        return None
+    try:
+        return Record.read(training.folder).total
+    except ValueError:
+        return None
 
 
 def _of_diffusion(run: Run) -> tuple[Restore, int]:
     """How it restores, and its parameters but those of the tokenizer."""
     restorer = Restorer.from_pretrained(run.training.weights)
+    draws = run.seed << 32  # each picture starts from noise of its own
     named = cache(lambda task: restorer.instruction(task))
 
     def restore(degraded: Degraded, way: Way) -> Tensor:
@@ -155,7 +168,7 @@ def _of_diffusion(run: Run) -> tuple[Restore, int]:
         if way.instruction == "parameter-matched":
             own = degradation_of(way.synthesis, degraded.task, degraded.number, SEED)
             shown = VisualInstruction.parameter_matched(own, restorer.chart, 0, degraded.number)
-        return restorer(degraded.lq[None], shown, way.steps, way.sampler)[0]
+        return restorer(degraded.lq[None], shown, way.steps, way.sampler, draws + degraded.number)[0]
 
     return restore, sum(own.numel() for own in restorer.model.parameters() if own.requires_grad)
 

@@ -1,17 +1,26 @@
 """The report of the study: a section of a Markdown file, and its figures beside it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from defusion.evaluation.report import write_text
+from defusion.study import words
 from defusion.study.claims import PEERS, REFERENCE
 from defusion.study.figures import Bar, Step, curves_figure, perception_figure, variants_figure, write_figure
 from defusion.study.results import Results
 from defusion.study.scores import Scores
-from defusion.study.statistics import RESAMPLES, estimate, photographs, tasks_of
-from defusion.study.tables import STEPS, claims_table, instructions_table, ours_table, peers_table, steps_table
+from defusion.study.tables import (
+    STEPS,
+    claims_table,
+    generalising_table,
+    matched_table,
+    ours_table,
+    peers_table,
+    steps_table,
+)
 
 BEGIN = "<!-- study: written by `make ablation` and `make peers` -->"
 END = "<!-- study: end -->"
@@ -35,8 +44,6 @@ def write_report(scores: Sequence[Scores], out: Path) -> None:
     Raises:
         ValueError: without scores, for a run that comes twice, or a file with one marker alone.
     """
-    if not scores:
-        raise ValueError("scores: expected those of at least one run, got none; measure a trained network first")
     results = Results(scores)
     text = out.read_text(encoding="utf-8") if out.exists() else _TITLE
     figures = _figures(results)
@@ -54,16 +61,17 @@ def section(results: Results, figures: Sequence[str]) -> str:
         figures: which of them there are: "variants", "steps", "peers".
     """
     parts = (
-        ("The claims, tested", claims_table(results), "variants"),
-        ("The variants", ours_table(results), ""),
-        ("Sampling steps", steps_table(results), "steps"),
-        ("Instructions and generalisation", instructions_table(results), ""),
-        ("Peers at equal size and time", peers_table(results), "peers"),
+        ("The claims, tested", "", claims_table(results), "variants"),
+        ("The variants", "", ours_table(results), ""),
+        ("Sampling steps", words.STEPS, steps_table(results), "steps"),
+        ("Type- and parameter-matched instructions", words.MATCHED, matched_table(results), ""),
+        ("Generalisation", words.GENERALISATION, generalising_table(results), ""),
+        ("Peers", words.peers(results), peers_table(results), "peers"),
     )
-    blocks = ["## Ablation study", _protocol(results)]
-    for title, table, figure in parts:
+    blocks = ["## Ablation study", words.provenance(results), words.reading(results)]
+    for title, about, table, figure in parts:
         if table:
-            blocks += [f"### {title}", table]
+            blocks += [f"### {title}", *([about] if about else []), table]
         if figure in figures:
             blocks.append(f"![{title}]({FIGURES}/{figure}.png)")
     return "\n\n".join(blocks)
@@ -85,34 +93,13 @@ def replaced(text: str, own: str, path: Path) -> str:
     return before + block + after
 
 
-def _protocol(results: Results) -> str:
-    """How it was measured, and how to read the tables."""
-    seeds = results.measured(next(iter(results.variants)))
-    tasks = tasks_of(seeds)
-    every = sorted({seed for runs in results.variants.values() for seed in runs})
-    runs = [run for name, own in results.variants.items() if name not in PEERS for run in own.values()]
-    steps = sorted({run.train_steps for run in runs})
-    lpips = "" if "lpips" in results.metrics else " LPIPS was not measured."
-    return (
-        f"{len(photographs(seeds, tasks))} photographs under {', '.join(tasks)}; seeds {', '.join(map(str, every))}; "
-        f"{' or '.join(f'{own:,}' for own in steps) or 'equal'} training steps a variant. "
-        "Scores are means over seeds, over the photographs of each task, then over tasks; weather: derain, dehaze and "
-        "desnow. [ ]: 95% interval, "
-        f"bootstrap over photographs ({RESAMPLES:,} resamples; those of differences are paired); ±: spread over seeds, "
-        "the standard deviation of three or more, the range of two. A claim is supported or contradicted where the "
-        "interval of the difference excludes zero, which says nothing of other seeds: compare the spread. PSNR in dB "
-        f"and SSIM: higher is better; LPIPS: lower is better.{lpips} The paper's rows (Table 5: mean of derain, dehaze "
-        "and desnow) are of its own data, size and test sets: compare the signs and the order of differences alone."
-    )
-
-
 def _figures(results: Results) -> dict[str, Figure]:
     """Name -> figure, of those that something was measured for."""
     figures = {}
-    bars = []
-    for own in results.tested:
-        found = {name: results.difference(own.variant, own.reference, "psnr", of) for name, of in results.means.items()}
-        bars.append(Bar(own.variant, own.reference, found))
+    bars = [
+        Bar(own.variant, own.reference, results.difference(own.variant, own.reference, "psnr"))
+        for own in results.tested
+    ]
     if bars:
         figures["variants"] = variants_figure(bars)
     if steps := _steps(results):
@@ -126,13 +113,15 @@ def _figures(results: Results) -> dict[str, Figure]:
 
 
 def _steps(results: Results) -> list[Step]:
-    """The reference's scores by sampling steps; none without LPIPS."""
+    """The reference's scores by sampling steps, one step under both samplers; none without LPIPS."""
     if "lpips" not in results.metrics:
         return []
     found = []
-    for name in results.named(*STEPS):
-        seeds = results.measured(REFERENCE, name)
-        own, tasks = next(iter(seeds.values())), tasks_of(seeds)
-        psnr, lpips = (estimate(seeds, metric, tasks).value for metric in ("psnr", "lpips"))
+    for name in results.named(REFERENCE, *STEPS):
+        own = next(iter(results.measured(REFERENCE, name).values()))
+        psnr, lpips = (results.values(REFERENCE, metric, name=name).estimate().value for metric in ("psnr", "lpips"))
         found.append(Step(own.sampler, own.steps, psnr, lpips))
-    return found
+    samplers = dict.fromkeys(own.sampler for own in found)
+    one = next((own for own in found if own.steps == 1), None)
+    missing = [sampler for sampler in samplers if not any((own.sampler, own.steps) == (sampler, 1) for own in found)]
+    return found + ([replace(one, sampler=sampler) for sampler in missing] if one else [])

@@ -12,12 +12,13 @@ from rich.table import Table
 from defusion.evaluation.metrics import Perceptual
 from defusion.evaluation.testset import PairSource
 from defusion.study.claims import REFERENCE, differs
-from defusion.study.measuring import Way, is_measured, measure, ways_of
+from defusion.study.measuring import is_measured, measure
 from defusion.study.plan import Run, Study, Training
 from defusion.study.progress import Job, carry_out
 from defusion.study.scores import Scores
 from defusion.study.timing import Record
 from defusion.study.training import PROGRAM, state_of, train
+from defusion.study.ways import Way, ways_of
 
 SECONDS_A_STEP = 0.2
 """Of training, on two CPU cores; what is expected until a run is finished."""
@@ -78,7 +79,7 @@ class Runner:
     def is_done(self, run: Run) -> bool:
         """Whether it is trained and measured."""
         trained = state_of(run.training) == "trained"
-        return trained and is_measured(run, self.photographs, self.perceptual is not None)
+        return trained and is_measured(run, self.photographs, self.perceptual)
 
     def table(self, runs: Sequence[Run]) -> Table:
         """A row a variant: what differs in it, the steps, and how far each seed is; below it the hours left."""

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +30,12 @@ class Measurement:
     """One way in which a trained network was measured.
 
     Attributes:
-        name: "main", of every variant; of the reference also "steps-4", "sde-10", "parameter-matched",
-            "severity-0.8", "composites-2", ...
+        name: "main", of every network; of some also "steps-4", "sde-10", "parameter-matched-0.8", "severity-0.1",
+            "composites-3", ...
         instruction: what the instruction showed: "type-matched".
         sampler: "ddim" or "sde"; of a network without sampling, "none".
         steps: network evaluations.
+        severity: of the degradations, in [0, 1].
         images: at least one, all with the same metrics, each photograph once a task.
 
     Raises:
@@ -45,6 +46,7 @@ class Measurement:
     instruction: str
     sampler: str
     steps: int
+    severity: float
     images: tuple[ImageScore, ...]
 
     def __post_init__(self) -> None:
@@ -78,18 +80,46 @@ class CurvePoint:
     psnr_gain: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """How a network was trained and where it was measured; None where its training left no record of it.
+
+    Attributes:
+        data: what it was trained on: the name of the folder of photographs, or that these are the embedded ones.
+        crop: side of a training sample in px.
+        batch: samples a step.
+        optimiser: its name.
+        learning_rate: the largest.
+        averaging: decay of the moving average of the weights that are measured.
+        size: side in px of the squares that were measured.
+        device: that measured.
+    """
+
+    data: str | None = None
+    crop: int | None = None
+    batch: int | None = None
+    optimiser: str | None = None
+    learning_rate: float | None = None
+    averaging: float | None = None
+    size: int | None = None
+    device: str = "an unknown device"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Scores:
     """One trained network: how it was trained, and all that was measured of it.
 
     Attributes:
-        variant: its name in the study: "full", "blank-ground", "nafnet".
+        variant: its name in the study: "full", "blank", "nafnet".
         seed: of the training.
         parameters: of the network that restores, those of a frozen tokenizer left out.
         train_steps: of the optimiser.
-        train_seconds: of the whole training.
+        train_seconds: of the whole training, without that of the tokenizer.
+        tokenizer_seconds: of the training of its tokenizer; None where it uses none, or that was not timed.
         curve: of the validation, in the order of time; may be empty.
         measurements: each name once, "main" among them.
+        provenance: how it was trained.
+        identity: all that the scores depend on, as JSON values: with another one, they have to be taken again.
 
     Raises:
         ValueError: for a name that comes twice, or without "main".
@@ -102,6 +132,9 @@ class Scores:
     train_seconds: float
     curve: tuple[CurvePoint, ...]
     measurements: tuple[Measurement, ...]
+    tokenizer_seconds: float | None = None
+    provenance: Provenance = Provenance()
+    identity: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         names = [own.name for own in self.measurements]
@@ -129,6 +162,9 @@ class Scores:
             "parameters": self.parameters,
             "train_steps": self.train_steps,
             "train_seconds": self.train_seconds,
+            "tokenizer_seconds": self.tokenizer_seconds,
+            "provenance": asdict(self.provenance),
+            "identity": dict(self.identity),
             "curve": [[point.seconds, point.psnr_gain] for point in self.curve],
             "measurements": [_measurement_as_json(own) for own in self.measurements],
         }
@@ -154,9 +190,13 @@ class Scores:
         Raises:
             KeyError: for a missing field; TypeError or ValueError for values that do not fit.
         """
-        rest = {key: value for key, value in data.items() if key not in ("curve", "measurements")}
-        curve = tuple(CurvePoint(float(seconds), float(gain)) for seconds, gain in data["curve"])
-        return cls(**rest, curve=curve, measurements=tuple(map(_measurement, data["measurements"])))
+        own = {
+            "curve": tuple(CurvePoint(float(seconds), float(gain)) for seconds, gain in data["curve"]),
+            "measurements": tuple(map(_measurement, data["measurements"])),
+            "provenance": Provenance(**data["provenance"]),
+            "identity": data["identity"],
+        }
+        return cls(**{**data, **own})
 
 
 def _measurement(data: Mapping[str, Any]) -> Measurement:
@@ -174,5 +214,6 @@ def _measurement_as_json(own: Measurement) -> dict[str, Any]:
         "instruction": own.instruction,
         "sampler": own.sampler,
         "steps": own.steps,
+        "severity": own.severity,
         "images": images,
     }

@@ -1,162 +1,164 @@
-"""The tables of the study in GitHub's Markdown; one that nothing was measured for is empty."""
+"""The tables of the study; one that nothing was measured for is empty."""
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from statistics import fmean
 
-from defusion.study.claims import CLAIMS, PAPER_FULL, PEERS, REFERENCE, PaperRow, differs
+from defusion.study.cells import HEADS, change, interval, judged, plain, ratio, table
+from defusion.study.claims import COMPOSITES, GENERALISING, PAPER, PEERS, REFERENCE, SEVERITIES, UNGATED, differs
 from defusion.study.results import Results
-from defusion.study.scores import Measurement
-from defusion.study.statistics import GAIN, Estimate, difference, estimate, tasks_of
+from defusion.study.scores import Measurement, Scores
+from defusion.study.statistics import GAIN
 
-_NAMES = {GAIN: "gain", "psnr": "PSNR", "ssim": "SSIM", "lpips": "LPIPS"}
-_DIGITS = {GAIN: 2, "psnr": 2, "ssim": 3, "lpips": 3}
-_CHANGE_DIGITS = {GAIN: 2, "psnr": 2, "ssim": 4, "lpips": 4}
 STEPS = ("steps-", "sde-")
 """How the names of measurements of the sampling steps begin."""
-_MATCHED = "parameter-matched"
-_GENERAL = (_MATCHED, "severity-", "composites-")
+
+_TASKS = {"rain": "derain", "haze": "dehaze", "snow": "desnow"}
+_MATCHED = "parameter-matched-"
+_GENERAL = ("severity-", "composites-")
 
 
 def ours_table(results: Results) -> str:
     """Each variant, what differs, and its scores, beside the paper's Table 5."""
-    variants = [name for name in results.variants if name not in PEERS]
-    metrics = [name for name in results.metrics if name != GAIN]
-    columns = ["variant", "what differs", "parameters", *results.groups, "paper's Table 5"]
-    papers = {claim.variant: claim.paper for claim in CLAIMS} | {REFERENCE: PAPER_FULL}
+    heads = [HEADS[metric] for metric in results.metrics]
+    single = [f"{_TASKS.get(task, task)}: {' / '.join(heads)}" for task in results.tasks]
+    columns = ["variant", "what differs", "parameters", "seeds", *single, f"mean: {'<br>'.join(heads)}"]
     rows = []
-    for variant in variants:
+    for variant in (name for name in results.variants if name not in PEERS):
         cells = []
-        for group, tasks in results.groups.items():
-            found = {metric: results.estimate(variant, metric, tasks) for metric in metrics}
-            if group in results.means:
-                cells.append("<br>".join(interval(own, metric) for metric, own in found.items()))
-            else:
-                cells.append(" / ".join(plain(own.value, metric) for metric, own in found.items()))
-        rows.append([variant, differs(variant), _parameters(results, variant), *cells, _paper(papers.get(variant))])
-    return table(columns, rows, left=2)
+        for task in results.tasks:
+            means = [results.values(variant, metric, (task,)).estimate().value for metric in results.metrics]
+            cells.append(" / ".join(map(plain, means, results.metrics)))
+        whole = (interval(results.values(variant, metric).estimate(), metric) for metric in results.metrics)
+        row = PAPER.get(variant)
+        paper = "" if row is None else f"{row.psnr:.2f} / {row.ssim:.3f} / {row.lpips:.3f}"
+        rows.append([variant, differs(variant), *_size(results, variant), *cells, "<br>".join(whole), paper])
+    return table([*columns, "paper's Table 5: PSNR, dB / SSIM / LPIPS"], rows, left=2)
 
 
 def claims_table(results: Results) -> str:
     """Each claim, the difference that tests it, and what it says of the claim, by each metric."""
-    metrics = [name for name in results.metrics if name != GAIN]
-    columns = ["claim", "variant less reference", "paper, PSNR", "mean over", *(_NAMES[name] for name in metrics)]
+    heads = (HEADS[metric] for metric in results.metrics)
+    columns = ["claim", "variant less reference", "seeds", "paper: variant less full, PSNR, dB", *heads]
     rows = []
     for claim in results.tested:
-        published = "" if claim.paper is None else f"{claim.paper.psnr - PAPER_FULL.psnr:+.2f}"
-        for group, tasks in results.means.items():
-            found = [results.difference(claim.variant, claim.reference, metric, tasks) for metric in metrics]
-            cells = [f"{change(own, name)}<br>{verdict(own, name)}" for own, name in zip(found, metrics, strict=True)]
-            rows.append([claim.statement, f"{claim.variant} - {claim.reference}", published, group, *cells])
+        row = PAPER.get(claim.variant)
+        published = "" if row is None else f"{row.psnr - PAPER[REFERENCE].psnr:+.2f}"
+        found = [results.difference(claim.variant, claim.reference, metric) for metric in results.metrics]
+        cells = map(judged, found, results.metrics)
+        names = f"{claim.variant} - {claim.reference}"
+        rows.append([claim.statement, names, str(found[0].number), published, *cells])
     return table(columns, rows, left=2)
 
 
 def steps_table(results: Results) -> str:
     """The reference's sampling steps, each beside one step."""
-    metrics = [name for name in results.metrics if name != GAIN]
-    first = results.measured(REFERENCE, "steps-1")
     rows = []
-    for name in results.named(*STEPS):
-        seeds = results.measured(REFERENCE, name)
-        tasks, own = tasks_of(seeds), _any(seeds.values())
-        cells = [interval(estimate(seeds, metric, tasks), metric) for metric in metrics]
-        less = change(difference(seeds, first, "psnr", tasks), "psnr") if first and name != "steps-1" else ""
-        rows.append([own.sampler.upper(), str(own.steps), *cells, less])
-    return table(["sampler", "steps", *(_NAMES[name] for name in metrics), "PSNR less that of one step"], rows, left=1)
+    for name in results.named(REFERENCE, *STEPS):
+        own = _first(results, REFERENCE, name)
+        found = {metric: results.values(REFERENCE, metric, name=name) for metric in results.metrics}
+        cells = [interval(of.estimate(), metric) for metric, of in found.items()]
+        less = ""
+        if name != "steps-1" and results.comparable(REFERENCE, REFERENCE, "steps-1"):
+            less = change((found["psnr"] - results.values(REFERENCE, "psnr", name="steps-1")).estimate(), "psnr")
+        seeds = str(len(results.measured(REFERENCE, name)))
+        rows.append([own.sampler.upper(), str(own.steps), seeds, *cells, less])
+    heads = (HEADS[metric] for metric in results.metrics)
+    return table(["sampler", "steps", "seeds", *heads, "PSNR less that of one step, dB"], rows, left=1)
 
 
-def instructions_table(results: Results) -> str:
-    """The reference under instructions that know more, and on pictures that training did not have."""
-    columns = ["measured", "instruction", "tasks", *(_NAMES[name] for name in results.metrics), "gain less main"]
-    main = results.measured(REFERENCE)
+def matched_table(results: Results) -> str:
+    """The reference under type-matched and under parameter-matched instructions, severity by severity."""
     rows = []
-    for name in ("main", *results.named(*_GENERAL)):
-        seeds = results.measured(REFERENCE, name)
-        if not seeds:
+    for name in results.named(REFERENCE, _MATCHED):
+        severity = _first(results, REFERENCE, name).severity
+        typed = "main" if severity == _first(results, REFERENCE, "main").severity else f"severity-{severity}"
+        if not results.measured(REFERENCE, typed):
             continue
-        tasks = tasks_of(seeds)
-        cells = [interval(estimate(seeds, metric, tasks), metric) for metric in results.metrics]
-        less = change(difference(seeds, main, GAIN, tasks), GAIN) if _comparable(name, tasks, tasks_of(main)) else ""
-        rows.append([name, _any(seeds.values()).instruction, ", ".join(tasks), *cells, less])
-    return table(columns, rows, left=3) if len(rows) > 1 else ""
+        cells = [interval(results.values(REFERENCE, GAIN, name=own).estimate(), GAIN) for own in (typed, name)]
+        for metric in results.metrics:
+            less = results.values(REFERENCE, metric, name=typed) - results.values(REFERENCE, metric, name=name)
+            cells.append(judged(less.estimate(), metric))
+        rows.append([f"{severity}", str(len(results.measured(REFERENCE, name))), *cells])
+    less_heads = (f"type- less parameter-matched: {HEADS[metric]}" for metric in results.metrics)
+    columns = ["severity", "seeds", "type-matched: gain, dB", "parameter-matched: gain, dB", *less_heads]
+    return table(columns, rows, left=1)
+
+
+def generalising_table(results: Results) -> str:
+    """Networks inside and outside of what they were trained on, each beside its reference."""
+    columns = ["measured", "", "network", "reference", "seeds", "gain, dB", "gain less the reference's, dB"]
+    rows = []
+    for name in ("main", *results.named(REFERENCE, *_GENERAL)):
+        for network in (REFERENCE, UNGATED, *GENERALISING):
+            if not results.measured(network, name):
+                continue
+            own = _first(results, network, name)
+            inside, reference = _is_inside(own), GENERALISING.get(network, "")
+            compared = bool(reference) and results.comparable(network, reference, name)
+            less = change(results.difference(network, reference, GAIN, name), GAIN) if compared else ""
+            both = compared and not inside and results.comparable(network, reference)
+            cells = [less, judged(results.change(network, reference, name), GAIN) if both else ""]
+            gain = interval(results.values(network, GAIN, name=name).estimate(), GAIN)
+            place = "in training" if inside else "outside"
+            seeds = str(len(results.measured(network, name)))
+            rows.append([_condition(own), place, network, reference, seeds, gain, *cells])
+    columns += ["the same less that of the first rows, dB"]
+    return table(columns, rows, left=4) if len({row[0] for row in rows}) > 1 else ""
 
 
 def peers_table(results: Results) -> str:
-    """Networks of equal size beside the reference."""
+    """Networks of about equal size beside the reference."""
     names = [name for name in (REFERENCE, *PEERS) if name in results.variants]
-    if len(names) < 2:
+    if not set(names) & set(PEERS):
         return ""
-    means = list(results.means.items())
-    columns = ["network", "what it is", "parameters", "steps", "seconds"]
-    columns += [f"gain, {group}" for group, _ in means] + [f"less {REFERENCE}, {group}" for group, _ in means]
+    whole = _runs(results, REFERENCE)
+    seconds, size = (fmean(own.train_seconds for own in whole), whole[0].parameters) if whole else (None, None)
+    tokenizer = tokenizer_seconds(results)
+    both = None if seconds is None or tokenizer is None else seconds + tokenizer
     rows = []
     for name in names:
-        runs = results.variants[name].values()
-        seconds = sum(own.train_seconds for own in runs) / len(runs)
-        steps = sum(own.train_steps for own in runs) / len(runs)
-        gains = [interval(results.estimate(name, GAIN, tasks), GAIN) for _, tasks in means]
-        compared = name != REFERENCE and REFERENCE in results.variants
-        less = [change(results.difference(name, REFERENCE, GAIN, own), GAIN) if compared else "" for _, own in means]
-        numbers = [_parameters(results, name), f"{steps:,.0f}", f"{seconds:,.0f}"]
-        rows.append([name, differs(name) if name != REFERENCE else "the whole method", *numbers, *gains, *less])
+        runs = _runs(results, name)
+        own = fmean(run.train_seconds for run in runs)
+        steps = fmean(run.train_steps for run in runs)
+        compared = name != REFERENCE and results.comparable(name, REFERENCE)
+        relative = f" ({runs[0].parameters / size - 1:+.1%})" if compared and size else ""
+        times = [ratio(own, seconds), ratio(own, both)] if compared else ["", ""]
+        gain = interval(results.values(name, GAIN).estimate(), GAIN)
+        less = change(results.difference(name, REFERENCE, GAIN), GAIN) if compared else ""
+        parameters, seeds = _size(results, name)
+        words = "the whole method" if name == REFERENCE else differs(name)
+        rows.append([name, words, parameters + relative, seeds, f"{steps:,.0f}", f"{own:,.0f}", *times, gain, less])
+    columns = ["network", "what it is", "parameters", "seeds", "steps", "training, s", f"ratio to {REFERENCE}"]
+    columns += [f"ratio to {REFERENCE} with its tokenizer", "gain, dB", f"gain less that of {REFERENCE}, dB"]
     return table(columns, rows, left=2)
 
 
-def verdict(own: Estimate, metric: str) -> str:
-    """What a difference, variant less reference, says of the claim that the variant restores worse.
-
-    By whether the interval over photographs excludes zero; one that is no larger than the spread over seeds is
-    called so.
-    """
-    if not own.differs:
-        return "no difference seen"
-    worse = own.value > 0 if metric == "lpips" else own.value < 0
-    within = own.spread is not None and abs(own.value) <= own.spread
-    return ("supported" if worse else "contradicted") + (", within the spread of seeds" if within else "")
+def tokenizer_seconds(results: Results) -> float | None:
+    """Of the training of the reference's tokenizer; None where it was not timed."""
+    found = [own.tokenizer_seconds for own in _runs(results, REFERENCE) if own.tokenizer_seconds is not None]
+    return fmean(found) if found else None
 
 
-def interval(own: Estimate, metric: str) -> str:
-    """ "30.12 [29.80, 30.41] ± 0.05": value, 95% interval over photographs, spread over seeds."""
-    return _with_chance(own, [plain(number, metric) for number in (own.value, own.low, own.high)], _DIGITS[metric])
+def _is_inside(own: Measurement) -> bool:
+    """Whether pictures like these come in the trainings."""
+    members = max(len(image.task.split("+")) for image in own.images)
+    return SEVERITIES[0] <= own.severity <= SEVERITIES[1] and members <= COMPOSITES
 
 
-def change(own: Estimate, metric: str) -> str:
-    """As `interval`, of a difference: with signs, and a digit more of SSIM and LPIPS."""
-    digits = _CHANGE_DIGITS[metric]
-    return _with_chance(own, [f"{number:+.{digits}f}" for number in (own.value, own.low, own.high)], digits)
+def _condition(own: Measurement) -> str:
+    tasks = dict.fromkeys(image.task for image in own.images)
+    return f"severity {own.severity}: {', '.join(tasks)}"
 
 
-def plain(number: float, metric: str) -> str:
-    """With the metric's digits; gains have a sign."""
-    return f"{number:+.{_DIGITS[metric]}f}" if metric == GAIN else f"{number:.{_DIGITS[metric]}f}"
+def _first(results: Results, variant: str, name: str) -> Measurement:
+    return next(iter(results.measured(variant, name).values()))
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> str:
-    """GitHub's Markdown, the first columns to the left and the others to the right; "" without rows."""
-    if not rows:
-        return ""
-    rule = ["---" if place < left else "---:" for place in range(len(columns))]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (columns, rule, *rows))
+def _runs(results: Results, variant: str) -> Sequence[Scores]:
+    return list(results.variants.get(variant, {}).values())
 
 
-def _with_chance(own: Estimate, texts: Sequence[str], digits: int) -> str:
-    value, low, high = texts
-    known = f" [{low}, {high}]" if math.isfinite(own.low) else ""
-    return value + known + ("" if own.spread is None else f" ± {own.spread:.{digits}f}")
-
-
-def _comparable(name: str, tasks: Sequence[str], main: Sequence[str]) -> bool:
-    """Whether it was measured on the very pictures of "main"."""
-    return name == _MATCHED and set(tasks) == set(main)
-
-
-def _any(measurements: Iterable[Measurement]) -> Measurement:
-    return next(iter(measurements))
-
-
-def _parameters(results: Results, variant: str) -> str:
-    first = next(iter(results.variants[variant].values()))
-    return f"{first.parameters / 1e6:.2f} M"
-
-
-def _paper(row: PaperRow | None) -> str:
-    return "" if row is None else f"{row.psnr:.2f} / {row.ssim:.3f} / {row.lpips:.3f}"
+def _size(results: Results, variant: str) -> list[str]:
+    """Parameters and the number of seeds."""
+    runs = _runs(results, variant)
+    return [f"{runs[0].parameters / 1e6:.2f} M", str(len(runs))]
