@@ -22,7 +22,7 @@ STUDY := --steps $(STEPS) $(if $(DATA),--data "$(DATA)") $(if $(LPIPS),--lpips "
 export NO_ALBUMENTATIONS_UPDATE = 1
 
 .NOTPARALLEL:
-.PHONY: help setup demo train-tokenizer train-diffusion pretrained eval restore tensorboard test test-all lint bench clean
+.PHONY: help setup demo train-tokenizer train-diffusion pretrained eval restore ablation peers tensorboard test test-all lint bench clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18

@@ -1,7 +1,7 @@
 """Carries the study out: trains and measures what is not done yet; peers in the time that the reference takes."""
 
 import shutil
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -17,7 +17,7 @@ from defusion.study.plan import Run, Study, Training
 from defusion.study.progress import Job, carry_out
 from defusion.study.scores import Scores
 from defusion.study.timing import Record
-from defusion.study.training import PROGRAM, state_of, train
+from defusion.study.training import PROGRAM, check, state_of, train
 
 SECONDS_A_STEP = 0.2
 """Of training, on two CPU cores; what is expected until a run is finished."""
@@ -35,12 +35,24 @@ class Runner:
         photographs: to measure on: their references are the clean pictures.
         perceptual: LPIPS; None leaves it out.
         program: what trains.
+
+    Raises:
+        ValueError: without photographs, or where two have one name.
     """
 
     study: Study
     photographs: PairSource
     perceptual: Perceptual | None = None
     program: Sequence[str] = PROGRAM
+
+    def __post_init__(self) -> None:
+        names = list(self.photographs.names)
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice or not names:
+            raise ValueError(
+                "photographs: expected at least one to measure on, each with a name of its own, got "
+                f"{'two or more named ' + ', '.join(twice) if twice else 'none'}; rename or add some"
+            )
 
     def ablation(self, only: Collection[str] = ()) -> list[Run]:
         """The runs of the method and its variants; see `Study.variants`."""
@@ -50,8 +62,9 @@ class Runner:
         """The runs of the reference and its peers, each peer with the steps that fit the reference's time.
 
         The time of a step is taken for all, one after the other, before any of them is trained; the tokenizer, which
-        serves all variants, is not counted.
+        serves all variants, is not counted: see `tokenizer_seconds`.
         """
+        self.check(self.planned_peers(only))
         if not self._is_timed:
             timings = list(self._timings.values())
             for own in timings:
@@ -64,16 +77,42 @@ class Runner:
         variants = (*self.study.variants((REFERENCE,)), *self.study.peers(only))
         return self.study.runs(variants, self._matched_steps() if self._is_timed else None)
 
+    def check(self, runs: Sequence[Run]) -> None:
+        """Refuses runs in whose folders, or those of what they need, other settings have trained something.
+
+        Raises:
+            TrainingError: names the folder, what differs, and how to go on.
+        """
+        timings = list(self._timings.values()) if any(run.variant.peer for run in runs) else []
+        trainings = [run.training for run in runs if self._is_timed or not run.variant.peer]  # else of unknown steps
+        check([*_tokenizers([*trainings, *timings]), *timings, *trainings])
+
     def do(self, runs: Sequence[Run]) -> None:
-        """Trains and measures those runs that are not done."""
+        """Trains and measures those runs that are not done; see `check`."""
+        self.check(runs)
         left = [run for run in runs if not self.is_done(run)]
         jobs = [*map(self._training_job, _tokenizers([run.training for run in left])), *map(self._job, left)]
         carry_out(jobs, len(runs) - len(left), self._pace(runs))
 
     def scores(self) -> list[Scores]:
         """Of all runs of the study that are done, those of the peers too."""
-        runs = {run.training.folder: run for run in (*self.ablation(), *self.planned_peers())}
-        return [Scores.read(run.scores) for run in runs.values() if self.is_done(run)]
+        return [Scores.read(run.scores) for run in self._all if self.is_done(run)]
+
+    def unfinished(self) -> list[Run]:
+        """Runs that are not done, of variants of which another seed is: there are fewer scores of these."""
+        left = [run for run in self._all if not self.is_done(run)]
+        begun = {run.variant.name for run in self._all if self.is_done(run)}
+        return [run for run in left if run.variant.name in begun]
+
+    def tokenizer_seconds(self) -> Mapping[str, float]:
+        """Variant -> seconds that its tokenizer was trained for, which the method needs beside its own training.
+
+        Of those that have a tokenizer, as soon as it is trained; those of one kind of ground share one.
+        """
+        needed = {run.variant.name: run.training.tokenizer for run in self._all if run.training.tokenizer is not None}
+        trained = {name: own.folder for name, own in needed.items() if state_of(own) == "trained"}
+        seconds = {folder: Record.read(folder).total for folder in set(trained.values())}
+        return {name: seconds[folder] for name, folder in trained.items()}
 
     def is_done(self, run: Run) -> bool:
         """Whether it is trained and measured."""
@@ -95,6 +134,10 @@ class Runner:
             states = ("done" if self.is_done(run) else state_of(run.training) for run in own)
             table.add_row(name, differs(name), f"{own[0].training.steps:,}", *states)
         return table
+
+    @property
+    def _all(self) -> list[Run]:
+        return list({run.training.folder: run for run in (*self.ablation(), *self.planned_peers())}.values())
 
     @property
     def _timings(self) -> dict[str, Training]:
