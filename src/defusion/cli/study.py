@@ -20,7 +20,9 @@ Data = Annotated[
 TrainingSteps = Annotated[int, typer.Option("--steps", min=1, help="Training steps of a run; time grows with it.")]
 Seeds = Annotated[int, typer.Option(min=1, help="Trainings of each variant.")]
 Report = Annotated[Path, typer.Option("--out", help="The Markdown file whose section is written.")]
-Runs = Annotated[Path, typer.Option(file_okay=False, help="The folder of the trainings; each number of steps has its own in it.")]
+Runs = Annotated[
+    Path, typer.Option(file_okay=False, help="The folder of the trainings; below it one a number of steps.")
+]
 Lpips = Annotated[Path | None, typer.Option(help="Torchvision's AlexNet weights: adds LPIPS.")]
 Only = Annotated[str, typer.Option(help="Names of variants joined by commas; all when not given.")]
 Dry = Annotated[bool, typer.Option("--dry-run", help="Show the runs, what is done and the hours left.")]

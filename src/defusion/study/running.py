@@ -100,9 +100,9 @@ class Runner:
 
     def unfinished(self) -> list[Run]:
         """Runs that are not done, of variants of which another seed is: there are fewer scores of these."""
-        left = [run for run in self._all if not self.is_done(run)]
-        begun = {run.variant.name for run in self._all if self.is_done(run)}
-        return [run for run in left if run.variant.name in begun]
+        states = [(run, self.is_done(run)) for run in self._all]
+        begun = {run.variant.name for run, done in states if done}
+        return [run for run, done in states if not done and run.variant.name in begun]
 
     def tokenizer_seconds(self) -> Mapping[str, float]:
         """Variant -> seconds that its tokenizer was trained for, which the method needs beside its own training.
