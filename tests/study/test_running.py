@@ -126,15 +126,6 @@ def test_variants_with_fewer_seeds_are_known(runner: Runner) -> None:
     assert [(run.variant.name, run.seed) for run in runner.unfinished()] == [("label", 0)]
 
 
-def test_the_time_of_the_tokenizer_is_known_for_each_variant_that_has_one(runner: Runner) -> None:
-    finish(runner.study.tokenizer("te42"), 0.5)
-    finish(runner.study.tokenizer("blank"), 2.0)
-    seconds = runner.tokenizer_seconds()
-    assert seconds["full"] == seconds["label"] == pytest.approx(3 + 0.5 * 40)
-    assert seconds["blank"] == pytest.approx(3 + 2.0 * 40)
-    assert not seconds.keys() & {"striped", *PEERS}
-
-
 def test_peers_take_the_time_of_the_reference(runner: Runner) -> None:
     seconds = {"full": 0.5, "plain": 0.25, "nafnet": 2.0, "uformer": 1.0}
     variants = [*runner.study.variants(["full"]), *runner.study.peers()]

@@ -1,7 +1,7 @@
 """Carries the study out: trains and measures what is not done yet; peers in the time that the reference takes."""
 
 import shutil
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -62,7 +62,7 @@ class Runner:
         """The runs of the reference and its peers, each peer with the steps that fit the reference's time.
 
         The time of a step is taken for all, one after the other, before any of them is trained; the tokenizer, which
-        serves all variants, is not counted: see `tokenizer_seconds`.
+        serves all variants, is not counted: its own seconds stand beside those of the method in the scores.
         """
         self.check(self.planned_peers(only))
         if not self._is_timed:
@@ -103,16 +103,6 @@ class Runner:
         states = [(run, self.is_done(run)) for run in self._all]
         begun = {run.variant.name for run, done in states if done}
         return [run for run, done in states if not done and run.variant.name in begun]
-
-    def tokenizer_seconds(self) -> Mapping[str, float]:
-        """Variant -> seconds that its tokenizer was trained for, which the method needs beside its own training.
-
-        Of those that have a tokenizer, as soon as it is trained; those of one kind of ground share one.
-        """
-        needed = {run.variant.name: run.training.tokenizer for run in self._all if run.training.tokenizer is not None}
-        trained = {name: own.folder for name, own in needed.items() if state_of(own) == "trained"}
-        seconds = {folder: Record.read(folder).total for folder in set(trained.values())}
-        return {name: seconds[folder] for name, folder in trained.items()}
 
     def is_done(self, run: Run) -> bool:
         """Whether it is trained and measured."""
