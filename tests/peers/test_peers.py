@@ -62,7 +62,7 @@ def size(network: nn.Module) -> int:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_experiments_have_the_size_of_ours(kind: str) -> None:
     ours = size(UNet(UNetConfig(channels=(32, 64, 96), blocks=2, adapter_levels=(2,), token_channels=64)))
-    assert abs(size(Peer(experiment(kind))) / ours - 1) < 0.1
+    assert abs(size(Peer(experiment(kind))) / ours - 1) < 0.03
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (40, 71), (9, 33)])

@@ -1,6 +1,10 @@
 """Every experiment of the study runs, and compares what is equal but for what it tests."""
 
 import sys
+from contextlib import redirect_stdout, suppress
+from dataclasses import replace
+from io import StringIO
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +12,17 @@ import pytest
 import yaml
 
 from defusion.diffusion.model import Defusion, DefusionConfig
+from defusion.diffusion.process import Process
 from defusion.study.claims import PEERS, REFERENCE
 from defusion.study.claims import VARIANTS as KNOWN
 from defusion.study.plan import Study, Variant
+from defusion.study.report import write_report
+from defusion.study.running import Runner
+from defusion.study.timing import Record
 from defusion.tokenizer.network import Tokenizer, TokenizerConfig
 from defusion.training import train
 from defusion.unet.unet import UNetConfig
+from tests.evaluation.test_testset import Pictures
 from tests.test_experiments import EXPERIMENTS, settings, small
 
 STUDY = Study(None, 8, 1, EXPERIMENTS)
@@ -29,7 +38,7 @@ def tokenizer_of(variant: Variant) -> TokenizerConfig:
 
 
 def config_of(variant: Variant) -> DefusionConfig:
-    """Base and variant, merged as the command line merges them."""
+    """Base and variant, merged as the command line merges them, which is tested below."""
     model: dict[str, Any] = {"unet": {}}
     for file in (EXPERIMENTS / "ablation/base.yaml", variant.file):
         own = yaml.safe_load(file.read_text()).get("model", {}).get("init_args", {}).get("model", {})
@@ -37,6 +46,18 @@ def config_of(variant: Variant) -> DefusionConfig:
     unet: dict[str, Any] = model.pop("unet")
     unet |= {key: tuple(value) for key, value in unet.items() if isinstance(value, list)}
     return DefusionConfig(UNetConfig(**unet), **model)
+
+
+def config_of_the_command_line(variant: Variant) -> DefusionConfig:
+    """What `defusion train` makes of the training of a variant."""
+    shown = StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(shown), suppress(SystemExit):
+        patch.setattr(sys, "argv", sys.argv)
+        train([*STUDY.runs([variant])[0].training.arguments, "--print_config"])
+    model: dict[str, Any] = yaml.safe_load(shown.getvalue())["model"]["init_args"]["model"]
+    unet, process = model.pop("unet"), model.pop("process")
+    unet |= {key: tuple(value) for key, value in unet.items() if isinstance(value, list)}
+    return DefusionConfig(UNetConfig(**unet), Process(**process), **model)
 
 
 def test_the_files_are_those_that_the_report_knows() -> None:
@@ -70,6 +91,45 @@ def test_networks_of_the_method_and_its_variants_are_of_one_size() -> None:
             model = Defusion(config_of(own), Tokenizer(tokenizer_of(own)))
             sizes[name] = sum(part.numel() for part in model.parameters() if part.requires_grad)
     assert all(abs(size / sizes[REFERENCE] - 1) < PARAMETERS for size in sizes.values()), sizes
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in ("decoder", "no_instruction") else pytest.param(name, marks=pytest.mark.slow)
+        for name, own in VARIANTS.items()
+        if not own.peer
+    ],
+)
+def test_the_command_line_merges_the_files_alike(name: str) -> None:
+    assert config_of_the_command_line(VARIANTS[name]) == config_of(VARIANTS[name])
+
+
+def test_the_bridges_alone_differ_in_no_more_than_the_bridge_and_the_width() -> None:
+    adaln, decoder = (config_of(VARIANTS[name]) for name in ("bridge_alone", "decoder"))
+    assert (adaln.unet.bridge, decoder.unet.bridge) == ("adaln", "decoder")
+    widened = replace(adaln.unet, bridge="decoder", channels=decoder.unet.channels)
+    assert decoder == replace(adaln, unet=widened)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)  # three trainings, each in a process of its own
+def test_a_small_study_is_trained_measured_and_reported(tmp_path: Path) -> None:
+    """The real thing: a tokenizer, the method and a peer, two steps each, and two small photographs."""
+    photographs = Pictures(size=(24, 32), paired=False)
+    runner = Runner(Study(None, 2, 1, EXPERIMENTS, tmp_path / "runs"), photographs)
+    runs = [*runner.ablation(["full"]), *runner.study.runs(runner.study.peers(["plain"]))]
+    runner.do(runs)
+    scores = runner.scores()
+    assert [own.variant for own in scores] == ["full", "plain"]
+    for own in scores:
+        assert own.train_seconds > 0
+        assert len(own.curve) == 2  # a point for each step, for an eighth of the run is none
+        assert all(isfinite(image.restored["psnr"]) for image in own.main.images)
+    assert Record.read(runner.study.tokenizer("te42").folder).total > 0
+    write_report(scores, tmp_path / "RESULTS.md")
+    assert "plain" in (tmp_path / "RESULTS.md").read_text()
+    replace(runner, program=("false",)).do(runs)  # all is done
 
 
 def test_each_variant_is_another_network() -> None:

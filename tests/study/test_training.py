@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from defusion.study.plan import Training
-from defusion.study.training import TrainingError, state_of, train
+from defusion.study.training import TrainingError, check, state_of, train
 from tests.study.made_up_runs import calls, program, study
 
 
-def training(folder: Path, steps: int = 100) -> Training:
-    own = study(folder, steps=steps)
+def training(folder: Path, data: str | None = None) -> Training:
+    own = study(folder, data=data)
     return own.runs(own.variants(["label"]))[0].training
 
 
@@ -47,24 +47,40 @@ def test_what_never_came_to_a_checkpoint_begins_anew(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("finished", [True, False])
-def test_other_settings_train_anew_and_say_so(
-    finished: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    before, now = training(tmp_path), training(tmp_path, steps=200)
+def test_what_other_settings_trained_is_kept_and_named(finished: bool, tmp_path: Path) -> None:
+    before, now = training(tmp_path), training(tmp_path, data="owner/photos")
     if not finished:
         (tmp_path / "fails").touch()
-        with pytest.raises(TrainingError):
+        with pytest.raises(TrainingError, match="out of luck"):
             train(before, program(tmp_path))
         (tmp_path / "fails").unlink()
     else:
         train(before, program(tmp_path))
-    (before.folder / "scores.json").touch()
+    kept = sorted(before.folder.rglob("*"))
     assert state_of(now) == "changed"
-    train(now, program(tmp_path))
-    assert calls(tmp_path)[-1] == now.arguments
-    assert not (now.folder / "scores.json").exists()
-    said = " ".join(capsys.readouterr().out.split())
-    assert "label, seed 0: trains anew, for its settings differ: values.trainer.max_steps was 100, is 200" in said
+    for refuses in (lambda: train(now, program(tmp_path)), lambda: check([before, now, now])):
+        with pytest.raises(TrainingError) as raised:
+            refuses()
+        assert f"label, seed 0: {now.folder} was trained with other settings" in str(raised.value)
+        assert "values.data.init_args.data was None, is owner/photos" in str(raised.value)
+        assert "--runs" in str(raised.value)
+    assert "other settings (and 1 more)" in str(raised.value)
+    assert len(calls(tmp_path)) == 1
+    assert sorted(before.folder.rglob("*")) == kept
+    check([before])
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]"])
+def test_weights_of_unknown_settings_are_kept_too(damage: str, tmp_path: Path) -> None:
+    own = training(tmp_path)
+    train(own, program(tmp_path))
+    if damage:
+        (own.folder / "settings.json").write_text(damage)
+    else:
+        (own.folder / "settings.json").unlink()
+    with pytest.raises(TrainingError, match=r"its settings\.json is missing or damaged"):
+        train(own, program(tmp_path))
+    assert own.weights.is_dir()
 
 
 def test_a_failure_shows_the_end_of_its_log(tmp_path: Path) -> None:

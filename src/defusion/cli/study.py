@@ -7,6 +7,7 @@ import typer
 from rich import get_console
 
 from data_modules.clean import open_clean
+from data_modules.photos import open_photos
 from defusion.cli.options import check_file
 from defusion.tokenizer.loss import PerceptualConfig, PerceptualLoss
 
@@ -19,11 +20,15 @@ Data = Annotated[
 TrainingSteps = Annotated[int, typer.Option("--steps", min=1, help="Training steps of a run; time grows with it.")]
 Seeds = Annotated[int, typer.Option(min=1, help="Trainings of each variant.")]
 Report = Annotated[Path, typer.Option("--out", help="The Markdown file whose section is written.")]
+Runs = Annotated[
+    Path, typer.Option(file_okay=False, help="The folder of the trainings; below it one a number of steps.")
+]
 Lpips = Annotated[Path | None, typer.Option(help="Torchvision's AlexNet weights: adds LPIPS.")]
 Only = Annotated[str, typer.Option(help="Names of variants joined by commas; all when not given.")]
 Dry = Annotated[bool, typer.Option("--dry-run", help="Show the runs, what is done and the hours left.")]
 
 RESULTS = Path("experiments/RESULTS.md")
+TRAININGS = Path("runs/ablation")
 
 
 def ablation(
@@ -31,18 +36,19 @@ def ablation(
     steps: TrainingSteps = 1500,
     seeds: Seeds = 3,
     out: Report = RESULTS,
+    runs: Runs = TRAININGS,
     lpips: Lpips = None,
     only: Only = "",
     dry_run: Dry = False,
 ) -> None:
     """Test the paper's claims: train the method and its variants alike, measure, report; goes on where it was."""
-    check_file("--out", out)
-    runner = _runner(data, steps, seeds, lpips)
-    runs = runner.ablation(_names(only))
+    runner = _runner(data, steps, seeds, out, runs, lpips)
+    planned = runner.ablation(_names(only))
+    runner.check(planned)
     if dry_run:
-        get_console().print(runner.table(runs))
+        get_console().print(runner.table(planned))
         return
-    runner.do(runs)
+    runner.do(planned)
     _report(runner, out)
 
 
@@ -51,36 +57,53 @@ def peers(
     steps: TrainingSteps = 1500,
     seeds: Seeds = 3,
     out: Report = RESULTS,
+    runs: Runs = TRAININGS,
     lpips: Lpips = None,
     only: Only = "",
     dry_run: Dry = False,
 ) -> None:
     """Compare with published networks of equal size, trained on the same samples for as long; goes on where it was."""
-    check_file("--out", out)
-    runner = _runner(data, steps, seeds, lpips)
+    runner = _runner(data, steps, seeds, out, runs, lpips)
+    planned = runner.planned_peers(_names(only))
+    runner.check(planned)
     if dry_run:
-        get_console().print(runner.table(runner.planned_peers(_names(only))))
+        get_console().print(runner.table(planned))
         return
     runner.do(runner.peers(_names(only)))
     _report(runner, out)
 
 
-def _runner(data: str | None, steps: int, seeds: int, lpips: Path | None) -> "Runner":
-    """Raises ValueError when what the study needs is not installed."""
+def _runner(data: str | None, steps: int, seeds: int, out: Path, runs: Path, lpips: Path | None) -> "Runner":
+    """What carries the study out; all that would only fail after hours is tried here.
+
+    Raises:
+        ValueError: when what the study needs is not installed, photographs cannot be opened, or the file of the report
+            cannot take it.
+    """
     try:
         from defusion.study.plan import Study
+        from defusion.study.report import replaced
         from defusion.study.running import Runner
     except ModuleNotFoundError as error:
         raise ValueError(f"the study needs {error.name}: pip install 'defusion[study]'") from error
+    check_file("--out", out)
+    if out.exists():
+        replaced(out.read_text(encoding="utf-8"), "", out)
+    study = Study(data or None, steps, seeds, folder=runs)
     perceptual = None if lpips is None else PerceptualLoss(PerceptualConfig("alex", str(lpips)))
+    open_photos(data, "train", study.crop_size)  # as the trainings open them
+    open_photos(data, "val", study.crop_size)
     held_out = Path(data or "") / "val"
     whole = data and held_out.is_dir() and held_out.with_name("train").is_dir()
-    return Runner(Study(data or None, steps, seeds), open_clean(str(held_out) if whole else None), perceptual)
+    return Runner(study, open_clean(str(held_out) if whole else None), perceptual)
 
 
 def _report(runner: "Runner", out: Path) -> None:
     from defusion.study.report import write_report
 
+    unfinished = ", ".join(f"{run.variant.name} with seed {run.seed}" for run in runner.unfinished())
+    if unfinished:
+        get_console().print(f"fewer seeds in the report, for these are not done: {unfinished}", highlight=False)
     write_report(runner.scores(), out)
     get_console().print(f"wrote {out}")
 

@@ -75,7 +75,7 @@ class UformerConfig:
     """
 
     channels: int = 12
-    depths: tuple[int, ...] = (2, 2, 2, 1, 1, 1, 2, 2, 2)
+    depths: tuple[int, ...] = (2, 2, 2, 1, 1, 1, 2, 1, 2)
     window: int = 8
     crop: int = 64
 

@@ -9,13 +9,14 @@ from typing import Any
 import yaml
 
 from defusion.study.claims import CLAIMS, PEERS, REFERENCE
+from defusion.study.timing import WARM_UP
 from defusion.types import GroundKind
 
 VALIDATIONS = 8
 """Points of a learning curve: validation follows every eighth of a run."""
 
-TIMED_STEPS = 20
-"""Steps whose time is taken, after as many of warm-up: the trainer logs every twentieth."""
+TIMED_STEPS = 60
+"""Steps whose time is taken, after those of warm-up."""
 
 _BASE = Path("ablation/base.yaml")
 _SHARED = {"base", "tokenizer"}
@@ -58,7 +59,11 @@ class Training:
         return ["fit", *configs, *(word for name, value in settings.items() for word in (f"--{name}", value))]
 
     def settings(self) -> dict[str, Any]:
-        """All that fixes what is trained, as JSON values: with other settings it is another training."""
+        """What says which training it is, as JSON values: with other settings it is another one.
+
+        Photographs count by the place they are at, not by their content: changed photographs at the same place are
+        not noticed.
+        """
         return {
             "values": self._values(),
             "experiment": [yaml.safe_load(file.read_text(encoding="utf-8")) for file in self.files],
@@ -113,11 +118,13 @@ class Study:
     """All trainings of the study.
 
     Attributes:
-        data: clean photographs to train on, as `data_modules` names them; None for the embedded ones.
+        data: clean photographs to train on, as `data_modules` names them; None for the embedded ones. What is on the
+            disk is the same however its path is written.
         steps: training steps of a variant: the one number by which the study grows.
         seeds: trainings of each variant, with seeds 0, 1, 2...
         experiments: folder of the experiments' YAML files.
-        folder: where everything is trained: `<variant>/seed<k>`, `tokenizer-<kind>`, `timing/<variant>`.
+        folder: of all studies. Each number of steps has a place of its own in it: `<steps>-steps`, and there
+            `<variant>/seed<k>`, `tokenizer-<kind>`, `timing/<variant>`.
     """
 
     data: str | None
@@ -134,6 +141,17 @@ class Study:
             raise ValueError(
                 f"experiments: expected a folder with {_BASE}, got {self.experiments}: run this in the repository"
             )
+
+    @property
+    def place(self) -> Path:
+        """The folder of the trainings of this study's number of steps."""
+        return self.folder / f"{self.steps}-steps"
+
+    @property
+    def crop_size(self) -> int:
+        """Side of the crops of the trainings, in px: photographs smaller than it are left out."""
+        base = yaml.safe_load((self.experiments / _BASE).read_text(encoding="utf-8"))
+        return int(base["data"]["init_args"]["crop_size"])
 
     def variants(self, only: Collection[str] = ()) -> tuple[Variant, ...]:
         """The method and its ablations, in the order of the report.
@@ -176,12 +194,17 @@ class Study:
         if kind != "te42":
             values |= {"model.init_args.config.ground_kind": kind, "data.init_args.synthesis.chart.kind": kind}
         files = (self.experiments / "base.yaml", self.experiments / _BASE.with_name("tokenizer.yaml"))
-        return Training(f"tokenizer, {kind}", self.folder / f"tokenizer-{kind}", files, steps, values | self._source())
+        return Training(f"tokenizer, {kind}", self.place / f"tokenizer-{kind}", files, steps, values | self._source())
 
     def timing(self, variant: Variant) -> Training:
-        """A few steps of a variant, to learn how long one takes."""
-        values = {"trainer.limit_val_batches": "0"}
-        return self._training(variant, 0, 2 * TIMED_STEPS, self.folder / "timing" / variant.name, values)
+        """A few steps of a variant in a single epoch, each logged, to learn how long one takes."""
+        steps = WARM_UP + TIMED_STEPS
+        values = {
+            "trainer.limit_val_batches": "0",
+            "trainer.log_every_n_steps": "1",
+            "data.init_args.steps_per_epoch": str(steps),
+        }
+        return self._training(variant, 0, steps, self.place / "timing" / variant.name, values)
 
     def _training(
         self,
@@ -194,7 +217,7 @@ class Study:
         seeds = ["seed_everything", "data.init_args.seed", *([] if variant.peer else ["model.init_args.seed"])]
         return Training(
             f"{variant.name}, seed {seed}" if folder is None else f"timing of {variant.name}",
-            folder or self.folder / variant.name / f"seed{seed}",
+            folder or self.place / variant.name / f"seed{seed}",
             (self.experiments / "base.yaml", self.experiments / _BASE, variant.file),
             steps,
             dict.fromkeys(seeds, str(seed))
@@ -205,7 +228,10 @@ class Study:
         )
 
     def _source(self) -> dict[str, str]:
-        return {"data.init_args.data": self.data} if self.data else {}
+        if not self.data:
+            return {}
+        path = Path(self.data)
+        return {"data.init_args.data": str(path.resolve()) if path.exists() else self.data}
 
 
 def _chosen(variants: list[Variant], only: Collection[str]) -> tuple[Variant, ...]:

@@ -17,7 +17,7 @@ from defusion.study.plan import Run, Study, Training
 from defusion.study.progress import Job, carry_out
 from defusion.study.scores import Scores
 from defusion.study.timing import Record
-from defusion.study.training import PROGRAM, state_of, train
+from defusion.study.training import PROGRAM, check, state_of, train
 from defusion.study.ways import Way, ways_of
 
 SECONDS_A_STEP = 0.2
@@ -36,12 +36,24 @@ class Runner:
         photographs: to measure on: their references are the clean pictures.
         perceptual: LPIPS; None leaves it out.
         program: what trains.
+
+    Raises:
+        ValueError: without photographs, or where two have one name.
     """
 
     study: Study
     photographs: PairSource
     perceptual: Perceptual | None = None
     program: Sequence[str] = PROGRAM
+
+    def __post_init__(self) -> None:
+        names = list(self.photographs.names)
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice or not names:
+            raise ValueError(
+                "photographs: expected at least one to measure on, each with a name of its own, got "
+                f"{'two or more named ' + ', '.join(twice) if twice else 'none'}; rename or add some"
+            )
 
     def ablation(self, only: Collection[str] = ()) -> list[Run]:
         """The runs of the method and its variants; see `Study.variants`."""
@@ -51,8 +63,9 @@ class Runner:
         """The runs of the reference and its peers, each peer with the steps that fit the reference's time.
 
         The time of a step is taken for all, one after the other, before any of them is trained; the tokenizer, which
-        serves all variants, is not counted.
+        serves all variants, is not counted: its own seconds stand beside those of the method in the scores.
         """
+        self.check(self.planned_peers(only))
         if not self._is_timed:
             timings = list(self._timings.values())
             for own in timings:
@@ -65,16 +78,32 @@ class Runner:
         variants = (*self.study.variants((REFERENCE,)), *self.study.peers(only))
         return self.study.runs(variants, self._matched_steps() if self._is_timed else None)
 
+    def check(self, runs: Sequence[Run]) -> None:
+        """Refuses runs in whose folders, or those of what they need, other settings have trained something.
+
+        Raises:
+            TrainingError: names the folder, what differs, and how to go on.
+        """
+        timings = list(self._timings.values()) if any(run.variant.peer for run in runs) else []
+        trainings = [run.training for run in runs if self._is_timed or not run.variant.peer]  # else of unknown steps
+        check([*_tokenizers([*trainings, *timings]), *timings, *trainings])
+
     def do(self, runs: Sequence[Run]) -> None:
-        """Trains and measures those runs that are not done."""
+        """Trains and measures those runs that are not done; see `check`."""
+        self.check(runs)
         left = [run for run in runs if not self.is_done(run)]
         jobs = [*map(self._training_job, _tokenizers([run.training for run in left])), *map(self._job, left)]
         carry_out(jobs, len(runs) - len(left), self._pace(runs))
 
     def scores(self) -> list[Scores]:
         """Of all runs of the study that are done, those of the peers too."""
-        runs = {run.training.folder: run for run in (*self.ablation(), *self.planned_peers())}
-        return [Scores.read(run.scores) for run in runs.values() if self.is_done(run)]
+        return [Scores.read(run.scores) for run in self._all if self.is_done(run)]
+
+    def unfinished(self) -> list[Run]:
+        """Runs that are not done, of variants of which another seed is: there are fewer scores of these."""
+        states = [(run, self.is_done(run)) for run in self._all]
+        begun = {run.variant.name for run, done in states if done}
+        return [run for run, done in states if not done and run.variant.name in begun]
 
     def is_done(self, run: Run) -> bool:
         """Whether it is trained and measured."""
@@ -96,6 +125,10 @@ class Runner:
             states = ("done" if self.is_done(run) else state_of(run.training) for run in own)
             table.add_row(name, differs(name), f"{own[0].training.steps:,}", *states)
         return table
+
+    @property
+    def _all(self) -> list[Run]:
+        return list({run.training.folder: run for run in (*self.ablation(), *self.planned_peers())}.values())
 
     @property
     def _timings(self) -> dict[str, Training]:

@@ -3,7 +3,9 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
@@ -11,6 +13,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import Tensor
 
 from defusion.study.scores import CurvePoint
+
+WARM_UP = 20
+"""First steps of a training that say nothing of the time of one."""
 
 _SECONDS, _AT_VALIDATION, _GAIN = "train/seconds", "val/seconds", "val/psnr_gain"
 
@@ -110,13 +115,12 @@ class Record:
 
     @property
     def step(self) -> float:
-        """Mean seconds of a step after the first that was logged, which ends the warm-up.
+        """Median seconds of a step, of those after the warm-up.
 
         Raises:
-            ValueError: when a single step was logged.
+            ValueError: when fewer than two steps were logged since the warm-up's last.
         """
-        steps = list(self.seconds)
+        steps = [step for step in self.seconds if step >= WARM_UP - 1]
         if len(steps) < 2:
-            raise ValueError(f"expected two logged steps or more to take the time between, got {steps}")
-        first, last = steps[0], steps[-1]
-        return (self.seconds[last] - self.seconds[first]) / (last - first)
+            raise ValueError(f"expected two logged steps or more after the first {WARM_UP - 1}, got {steps}")
+        return median((self.seconds[own] - self.seconds[before]) / (own - before) for before, own in pairwise(steps))

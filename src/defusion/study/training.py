@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, TypeAlias
 
@@ -18,41 +18,61 @@ PROGRAM: tuple[str, ...] = (sys.executable, "-m", "defusion.cli", "train")
 """What a training's arguments are given to."""
 
 State: TypeAlias = Literal["new", "interrupted", "changed", "trained"]
-"""Of a training: nothing that could be used, a checkpoint, what other settings left, weights."""
+"""Of a training: nothing that could be used, a checkpoint, what other settings trained, weights."""
 
 _LAST_LINES = 15
 _SHOWN_DIFFERENCES = 3
 
 
 class TrainingError(ValueError):
-    """A training that failed, with the last lines of its log."""
+    """A training that failed, with the last lines of its log, or that other settings stand in the way of."""
 
 
 def state_of(training: Training) -> State:
     """How far a training is."""
-    if not training.folder.is_dir():
+    is_trained = (training.weights / "config.json").is_file()  # which is written last
+    if not is_trained and not (training.folder / "checkpoints" / "last.ckpt").is_file():
         return "new"
-    recorded = _recorded(training)
-    if recorded is not None and recorded != training.settings():
+    if _recorded(training) != training.settings():
         return "changed"
-    if recorded is not None and (training.weights / "config.json").is_file():  # which is written last
-        return "trained"
-    return "interrupted" if recorded is not None and _checkpoint_exists(training) else "new"
+    return "trained" if is_trained else "interrupted"
+
+
+def check(trainings: Iterable[Training]) -> None:
+    """Refuses what cannot be trained, for other settings have trained something in its folder, which is kept.
+
+    Raises:
+        TrainingError: names the first such folder, what differs, and how to go on.
+    """
+    changed = [own for own in trainings if state_of(own) == "changed"]
+    if changed:
+        first, recorded = changed[0], _recorded(changed[0])
+        if recorded is None:
+            differs = "its settings.json is missing or damaged"
+        else:
+            differs = "; ".join(_differences(recorded, first.settings()))
+        others = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
+        raise TrainingError(
+            f"{first.title}: {first.folder} was trained with other settings{others}: {differs}. Give the same again, "
+            "or another folder with --runs; or remove this one, and all that is in it"
+        )
 
 
 def train(training: Training, program: Sequence[str] = PROGRAM) -> None:
     """Trains to the end, unless this was done with the same settings.
 
-    An interrupted training goes on from its last checkpoint. Whatever else is in its folder is removed: what other
-    settings left, or a training that never came to a checkpoint. The checkpoints of a finished one are removed too.
+    An interrupted training goes on from its last checkpoint; what one left that never came to a checkpoint is removed,
+    as are the checkpoints of a finished one.
 
     Args:
         training: what to train.
         program: what its arguments are given to.
 
     Raises:
-        TrainingError: when the process fails; shows the last lines of its log.
+        TrainingError: when other settings have trained something in its folder, see `check`; or when the process
+            fails: shows the last lines of its log.
     """
+    check([training])
     state = state_of(training)
     if state == "trained":
         return
@@ -61,9 +81,6 @@ def train(training: Training, program: Sequence[str] = PROGRAM) -> None:
         arguments += ["--ckpt_path", "last"]
         get_console().print(f"{training.title}: goes on from its last checkpoint")
     else:
-        if state == "changed":
-            changes = "; ".join(_differences(_recorded(training) or {}, training.settings()))
-            get_console().print(f"{training.title}: trains anew, for its settings differ: {changes}", highlight=False)
         shutil.rmtree(training.folder, ignore_errors=True)
         write_json(training.folder / "settings.json", training.settings())
     _run([*program, *arguments], training)
@@ -107,10 +124,6 @@ def _end_of_log(training: Training) -> str:
     log = training.folder / "log.txt"
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     return "\n".join([f"the last lines of {log}:", *(line.rstrip() for line in lines[-_LAST_LINES:])])
-
-
-def _checkpoint_exists(training: Training) -> bool:
-    return (training.folder / "checkpoints" / "last.ckpt").is_file()
 
 
 def _recorded(training: Training) -> dict[str, Any] | None:
