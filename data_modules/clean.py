@@ -5,7 +5,7 @@ from pathlib import Path
 
 from data_modules.benchmark import FilePairs, PairSet, check, open_benchmark
 from data_modules.levels import Sizes
-from data_modules.photos import EMBEDDED, EmbeddedPhotos
+from data_modules.photos import EMBEDDED, EmbeddedPhotos, is_split
 from data_modules.tables import is_data_set
 from defusion.imageio import Picture, find_images
 from defusion.layouts import Layout, PairPaths
@@ -25,17 +25,18 @@ def open_clean(data: str | None) -> PairSet:
     if data is None:
         return EmbeddedPairs()
     folder = Path(data)
-    if (folder / "train").is_dir() and (folder / "val").is_dir():
+    if is_split(folder):
         folder = folder / "val"
+        data = str(folder)
     if not folder.is_dir() or is_data_set(folder):
-        return open_benchmark(str(folder) if folder.is_dir() else data, (Layout("{name}"),))
+        return open_benchmark(data, (Layout("{name}"),))
     paths = find_images(folder)
     names = [path.relative_to(folder).with_suffix("").as_posix() for path in paths]
     if len(set(names)) < len(names):  # as a.png beside a.jpg
         names = [path.relative_to(folder).as_posix() for path in paths]
     pictures = [PairPaths(name, path, None, {}) for name, path in zip(names, paths, strict=True)]
-    pairs = FilePairs(pictures, f"all pictures of {folder}")
-    check(str(folder), pairs, {})
+    pairs = FilePairs(pictures, f"all pictures of {data}")
+    check(data, pairs, {})
     return pairs
 
 

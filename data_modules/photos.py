@@ -107,6 +107,11 @@ class FolderPhotos:
         return (read_image(self.paths[position]),)
 
 
+def is_split(folder: Path) -> bool:
+    """Whether a folder has its photographs in `train/` and `val/`, of which the latter are held out."""
+    return (folder / "train").is_dir() and (folder / "val").is_dir()
+
+
 def open_photos(data: str | None, split: Split, min_size: int = 1, seed: int = 0) -> PhotoSource:
     """Photographs from whatever `data` names.
 
@@ -130,7 +135,7 @@ def open_photos(data: str | None, split: Split, min_size: int = 1, seed: int = 0
     if is_data_set(path):
         return HubPhotos(data, split, min_size=min_size)
     if path.is_dir():
-        if (path / "train").is_dir() and (path / "val").is_dir():
+        if is_split(path):
             return FolderPhotos(path / split, min_size)
         return FolderPhotos(path, min_size, split)
     if path.exists() or not is_hub_name(data):

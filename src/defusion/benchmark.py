@@ -1,5 +1,6 @@
 """What a training step costs: the network, its plain counterpart, and the synthesis beside it."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -7,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from rich.table import Table
 
-from defusion.optimisation import Muon
+from defusion.optimisation import scheduled
 from defusion.precision import autocast
 from defusion.types import Batch
 from defusion.unet.unet import UNet, UNetConfig
@@ -46,9 +47,8 @@ def training_step(
     network = UNet(config).to(batch.lq.device).to(memory_format=memory)
     if compiled:
         network.compile()
-    hidden = network.hidden_weights()
-    others = [own for own in network.parameters() if all(own is not each for each in hidden)]
-    optimizer = Muon(hidden, others, 1e-3)
+    trained = list(network.parameters())
+    optimizer = scheduled("muon", trained, network.hidden_weights(), math.inf, 1e-3, 1e-3, 0, 0.0)["optimizer"]
     lq, target = (x.contiguous(memory_format=memory) for x in (batch.lq, batch.target))
     t = torch.ones(len(lq), device=lq.device)
     tokens = torch.randn(len(lq), 64, config.token_channels, device=lq.device)
