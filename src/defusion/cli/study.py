@@ -7,7 +7,7 @@ import typer
 from rich import get_console
 
 from data_modules.clean import open_clean
-from data_modules.photos import open_photos
+from data_modules.photos import is_split, open_photos
 from defusion.cli.options import check_file
 from defusion.tokenizer.loss import PerceptualConfig, PerceptualLoss
 
@@ -93,9 +93,7 @@ def _runner(data: str | None, steps: int, seeds: int, out: Path, runs: Path, lpi
     perceptual = None if lpips is None else PerceptualLoss(PerceptualConfig("alex", str(lpips)))
     open_photos(data, "train", study.crop_size)  # as the trainings open them
     open_photos(data, "val", study.crop_size)
-    held_out = Path(data or "") / "val"
-    whole = data and held_out.is_dir() and held_out.with_name("train").is_dir()
-    return Runner(study, open_clean(str(held_out) if whole else None), perceptual)
+    return Runner(study, open_clean(data if data and is_split(Path(data)) else None), perceptual)
 
 
 def _report(runner: "Runner", out: Path) -> None:
