@@ -16,11 +16,13 @@ class SynthesisConfig:
 
     Attributes:
         weights: relative frequency of each degradation; those left out have 1, zero removes one.
-        composites: relative frequencies of one, two, three... degradations in a sample.
+        composites: relative frequencies of one, two, three... degradations in a sample; of two and more alone where
+            the instruction is to show a part.
         severities: between which each degradation's severity is drawn, in [0, 1]; each one's own range when not given.
         matched: relative frequency of each instruction mode, see `defusion.types.Mode`.
         type_matched: likewise.
-        partial: likewise; a single degradation has no part to show: its instruction is type-matched.
+        partial: likewise; where `composites` or `weights` let in single degradations alone, which have no part to
+            show, the instruction is type-matched.
         clean: likewise, of the null instruction (in a YAML file `null` is not a name).
         mismatched: likewise; what is shown is any of the other degradations that `weights` lets in, all alike.
         untouched: share of the mismatched samples whose picture has no degradation at all: it must come out as it is.
@@ -85,11 +87,13 @@ def draw_plan(config: SynthesisConfig, draw: torch.Generator, task: str = "") ->
         task: the degradations of a real pair, "rain+noise": its lq is given and its parameters are
             unknown, so that its instruction is type-matched, null or mismatched; "" to draw them.
     """
+    mode = Mode(_choice(config.modes, draw))
     if task:
         present = tuple(NAMES.index(member.name) for member in parse(task).members)
     else:
-        present = _members(config.frequencies, 1 + _choice(config.composites, draw), draw)
-    mode = Mode(_choice(config.modes, draw))
+        several = (0.0, *config.composites[1:])
+        counts = several if mode is Mode.PARTIAL and any(several) else config.composites
+        present = _members(config.frequencies, 1 + _choice(counts, draw), draw)
     if mode is Mode.NULL:
         return Plan(present, (), mode)
     if mode is Mode.MISMATCHED:

@@ -43,6 +43,20 @@ def test_frequencies_follow_the_configuration() -> None:
     assert min(singles.values()) > 0.5 * max(singles.values())
 
 
+def test_samples_that_show_a_part_are_composites_and_as_frequent_as_configured() -> None:
+    settings = config(composites=(0.7, 0.2, 0.1), partial=0.5, matched=0, type_matched=0.5, clean=0, mismatched=0)
+    plans = [draw_plan(settings, generator(0, i)) for i in range(2000)]
+    assert Counter(plan.mode for plan in plans)[Mode.PARTIAL] / 2000 == pytest.approx(0.5, abs=0.05)
+    sizes = Counter(len(plan.present) for plan in plans if plan.mode is Mode.PARTIAL)
+    assert set(sizes) == {2, 3}
+    assert sizes[2] / sizes.total() == pytest.approx(2 / 3, abs=0.05)
+
+
+def test_single_degradations_have_no_part_to_show() -> None:
+    plans = [draw_plan(only("partial", composites=(1.0,)), generator(0, i)) for i in range(50)]
+    assert {plan.mode for plan in plans} == {Mode.TYPE_MATCHED}
+
+
 def test_plans_are_consistent() -> None:
     for i in range(2000):
         plan = draw_plan(config(composites=(0.2, 0.4, 0.4)), generator(1, i))
