@@ -73,8 +73,8 @@ def test_borders_are_nearly_as_good_as_the_middle(restorer: Restorer, task: str)
 
 @pytest.mark.parametrize("task", ["noise", "downsample", "defocus_blur", "raindrop", "jpeg"])
 def test_colours_do_not_shift(restorer: Restorer, task: str) -> None:
-    """Means of channels, where the degradation leaves them as they are: within 3 of 255."""
-    shift = (restorer(degraded(task), task, steps=1) - degraded(task)).mean((2, 3))
+    """Means of channels are those of the clean pictures, within 3 of 255 (clipping moves those of noisy ones)."""
+    shift = (restorer(degraded(task), task, steps=1) - photographs(192)).mean((2, 3))
     assert shift.abs().max() < 3 / 255
 
 

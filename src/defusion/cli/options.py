@@ -8,7 +8,7 @@ import typer
 WEIGHTS = "small"
 
 Weights = Annotated[str, typer.Option(help="A shipped model by name, or a folder of trained weights.")]
-Steps = Annotated[int, typer.Option(min=1, help="Sampling steps: more look sharper, one has the best PSNR.")]
+Steps = Annotated[int, typer.Option(min=1, help="Sampling steps: one has the best PSNR, more keep more grain.")]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same result.")]
 Json = Annotated[Path | None, typer.Option(help="Write the scores as JSON.")]
 Out = Annotated[Path, typer.Option("--out", help="Where to write.")]

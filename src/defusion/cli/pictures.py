@@ -62,7 +62,7 @@ def restore(
         tuple[Path, Path] | None, typer.Option(help="Instead: pictures of one chart, clean and degraded.")
     ] = None,
     weights: Weights = WEIGHTS,
-    steps: Steps = 4,
+    steps: Steps = 1,
     seed: Seed = 0,
 ) -> None:
     """Restore pictures of any size; the results are PNG files of the same names."""

@@ -57,7 +57,7 @@ class Restorer:
         self,
         lq: Image,
         instruction: VisualInstruction | str,
-        steps: int = 4,
+        steps: int = 1,
         sampler: Sampler = "ddim",
         seed: int = 0,
     ) -> Image:
