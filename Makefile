@@ -60,7 +60,7 @@ define PART
 endef
 SMALL := --config experiments/diffusion/small.yaml
 
-pretrained: setup  ## train the shipped model anew, seven hours on two CPU cores; goes on where it was (DATA, ARGS)
+pretrained: setup  ## train the shipped model anew, about six hours on two CPU cores; goes on where it was (DATA, ARGS)
 	$(call PART,tokenizer/small,--config experiments/tokenizer/small.yaml)
 	$(call PART,diffusion/small,$(SMALL))
 	$(call PART,diffusion/small_middle,$(SMALL) --config experiments/diffusion/small_middle.yaml)
