@@ -24,9 +24,16 @@ _BITS_PER_SAMPLE = 258  # the TIFF tag
 
 
 def identity_of(paths: Iterable[Path]) -> str:
-    """Changes when a file does: a digest of names, sizes and times of change."""
-    stats = ((path, path.stat()) for path in paths)
-    return hash_of(f"{path} {stat.st_size} {stat.st_mtime_ns}" for path, stat in stats)
+    """Changes when a file does: a digest of names and contents, the same for a copy in another place."""
+    return hash_of(f"{path.name} {_digest(path)}" for path in paths)
+
+
+def _digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return "unreadable"
 
 
 def hash_of(words: Iterable[str]) -> str:

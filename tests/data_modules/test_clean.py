@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import torch
 from data_modules.benchmark import PairSetError
 from data_modules.clean import open_clean
 from defusion.imageio import read_image, write_png
+from defusion.random import generator
 
 
 def test_the_embedded_photographs_are_the_held_out_ones() -> None:
@@ -49,12 +51,15 @@ def test_a_picture_too_small_to_be_scored_is_refused(tmp_path: Path) -> None:
         open_clean(str(tmp_path))
 
 
-def test_changed_pictures_have_another_identity(tmp_path: Path) -> None:
-    write_png(tmp_path / "a.png", torch.rand(3, 12, 13))
-    before = open_clean(str(tmp_path)).identity
-    assert open_clean(str(tmp_path)).identity == before
-    write_png(tmp_path / "a.png", torch.rand(3, 12, 14))
-    assert open_clean(str(tmp_path)).identity != before
+def test_changed_pictures_have_another_identity_and_copies_the_same(tmp_path: Path) -> None:
+    picture = torch.rand(3, 12, 13, generator=generator(0))
+    write_png(tmp_path / "here" / "a.png", picture)
+    write_png(tmp_path / "there" / "a.png", picture)
+    os.utime(tmp_path / "there" / "a.png", (0, 0))
+    before = open_clean(str(tmp_path / "here")).identity
+    assert open_clean(str(tmp_path / "there")).identity == before
+    write_png(tmp_path / "there" / "a.png", picture.flip(2))
+    assert open_clean(str(tmp_path / "there")).identity != before
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
