@@ -15,13 +15,8 @@ TINY_UNET = UNetConfig(channels=(16, 32), blocks=1, token_channels=16, adapter_l
 
 @pytest.fixture
 def tokenizer() -> Tokenizer:
-    """An untrained tokenizer whose codebook is filled."""
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        tokenizer = Tokenizer(TINY_TOKENIZER)
-    draw = torch.Generator().manual_seed(0)
-    tokenizer.quantizer.codebook.copy_(torch.randn(tokenizer.quantizer.codebook.shape, generator=draw))
-    return tokenizer.eval()
+    """A tiny one."""
+    return filled(TINY_TOKENIZER)
 
 
 @pytest.fixture
@@ -34,6 +29,16 @@ def model(tokenizer: Tokenizer) -> Defusion:
 def weights(model: Defusion, tmp_path: Path) -> Path:
     """The network on the disk."""
     return model.save(tmp_path / "weights")
+
+
+def filled(config: TokenizerConfig) -> Tokenizer:
+    """An untrained tokenizer whose codebook is filled, so that instructions differ: else nothing is learnt by them."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        tokenizer = Tokenizer(config)
+    draw = torch.Generator().manual_seed(0)
+    tokenizer.quantizer.codebook.copy_(torch.randn(tokenizer.quantizer.codebook.shape, generator=draw))
+    return tokenizer.eval()
 
 
 def randomised(model: Defusion) -> Defusion:

@@ -11,7 +11,8 @@ import pytest
 import torch
 import yaml
 
-from defusion.tokenizer.network import Tokenizer, TokenizerConfig
+from defusion.tokenizer.network import TokenizerConfig
+from tests.conftest import filled
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -41,7 +42,7 @@ def test_a_killed_training_ends_like_one_that_was_not(run: str, by_name: bool, t
     extra: list[str] = []
     if run == "diffusion":
         config = yaml.safe_load((ROOT / "experiments/tokenizer/nano.yaml").read_text())["model"]["init_args"]["config"]
-        Tokenizer(TokenizerConfig(**config)).save(tmp_path / "tokenizer")
+        filled(TokenizerConfig(**config)).save(tmp_path / "tokenizer")
         extra = ["--model.tokenizer", str(tmp_path / "tokenizer")]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     subprocess.run(command(whole, run, *extra), check=True, capture_output=True)
@@ -61,3 +62,5 @@ def test_a_killed_training_ends_like_one_that_was_not(run: str, by_name: bool, t
     for key in ("global_step", "state_dict", "optimizer_states", "lr_schedulers"):
         torch.testing.assert_close(second[key], first[key], rtol=0, atol=0)
     assert first["global_step"] >= 8
+    if run == "diffusion":
+        assert first["current_model_state"]["model.unet.head.weight"].abs().max() > 0, "something was learnt"
