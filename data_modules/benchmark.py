@@ -1,6 +1,7 @@
 """Test sets of pairs from whatever holds them, checked whole before anything is restored."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -34,7 +35,9 @@ class PairSet(Protocol):
     names: Sequence[str]
     facts: Sequence[Mapping[str, str]]
     layout: str
-    identity: str
+
+    @property
+    def identity(self) -> str: ...
 
     def __len__(self) -> int: ...
 
@@ -118,9 +121,13 @@ class FilePairs:
     def __init__(self, pairs: Sequence[PairPaths], layout: str) -> None:
         self._pairs = list(pairs)
         self.layout = layout
-        self.identity = identity_of(path for pair in pairs for path in (pair.input, pair.target) if path)
         self.names: Sequence[str] = [pair.name for pair in pairs]
         self.facts: Sequence[Mapping[str, str]] = [pair.names for pair in pairs]
+
+    @cached_property
+    def identity(self) -> str:
+        """Of the contents of all files, which are read whole when this is first asked for."""
+        return identity_of(path for pair in self._pairs for path in (pair.input, pair.target) if path)
 
     def __len__(self) -> int:
         return len(self._pairs)
@@ -143,7 +150,11 @@ class _Cropped:
         self._source = source
         self.names, self.facts = source.names, source.facts
         self.layout = f"{source.layout}, references cropped in their middle"
-        self.identity = source.identity
+
+    @property
+    def identity(self) -> str:
+        """That of the whole pictures."""
+        return self._source.identity
 
     def __len__(self) -> int:
         return len(self._source)

@@ -1,6 +1,7 @@
 """Test sets that come as one file of MATLAB arrays a side: the validation blocks of SIDD."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,6 @@ class BlockPairs:
 
     def __init__(self, target: Path, input: Path | None) -> None:
         self._paths = (target,) if input is None else (target, input)
-        self.identity = identity_of(self._paths)
         self.layout = " with ".join(path.name for path in reversed(self._paths))
         (self._shape, *others) = (_shape(path) for path in self._paths)
         if others and others[0] != self._shape:
@@ -43,6 +43,11 @@ class BlockPairs:
             {"scene": str(scene), "block": str(block)} for scene, block in self._indices
         ]
         self._arrays: list[NDArray[np.uint8]] = []
+
+    @cached_property
+    def identity(self) -> str:
+        """Of the contents of the files, which are read whole when this is first asked for."""
+        return identity_of(self._paths)
 
     def __len__(self) -> int:
         return len(self._indices)

@@ -27,7 +27,9 @@ class PairSource(Protocol):
     names: Sequence[str]
     facts: Sequence[Mapping[str, str]]
     layout: str
-    identity: str
+
+    @property
+    def identity(self) -> str: ...
 
     def __len__(self) -> int: ...
 

@@ -90,7 +90,7 @@ def perception_figure(steps: Sequence[Step]) -> Figure:
     )
     panel.margins(0.12)
     _tidy(panel)
-    panel.legend(frameon=False, loc="lower right")
+    panel.legend(frameon=False, loc="upper right")
     return figure
 
 
