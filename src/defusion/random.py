@@ -4,7 +4,7 @@ A sample's values depend on its own generator alone, so the same seed gives the 
 whatever the batch size, the number of workers or the neighbours in the batch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import torch
@@ -12,6 +12,9 @@ from torch import Tensor
 
 Generators: TypeAlias = torch.Generator | Sequence[torch.Generator]
 """One generator for the whole batch, or one for each of its samples."""
+
+Normals: TypeAlias = Callable[[Sequence[int]], Tensor]
+"""Standard normal values of a shape (n, ...), others at each call."""
 
 _MAX_SEED = 2**63 - 1
 
@@ -68,6 +71,11 @@ def normal(
     for row, own in zip(values, generators, strict=True):
         row.normal_(generator=own)
     return values
+
+
+def normals(generators: Generators, device: torch.device | str = "cpu") -> Normals:
+    """Draws from generators on `device`, one for the batch or one a sample."""
+    return lambda shape: normal(shape[0], shape[1:], generators, device)
 
 
 def integers(

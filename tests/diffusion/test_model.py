@@ -11,7 +11,7 @@ from defusion.degradations.library import NAMES
 from defusion.diffusion.model import Defusion, DefusionConfig, pad_to_multiple
 from defusion.diffusion.phrases import embeddings
 from defusion.diffusion.process import Process
-from defusion.random import generator
+from defusion.random import generator, normals
 from defusion.tokenizer.network import Tokenizer, TokenizerConfig
 from defusion.unet.unet import UNetConfig
 from defusion.weights import WeightsError, stored
@@ -32,7 +32,7 @@ def altered(model: Defusion, **changes: object) -> Defusion:
 def test_picture_inverts_y0(model: Defusion, space: str) -> None:
     model = altered(model, space=space)
     lq, target = torch.rand(2, 3, 8, 8), torch.rand(2, 3, 8, 8)
-    assert torch.allclose(model.picture(lq, model.y0(lq, target)), target, atol=1e-6)
+    assert torch.allclose(lq - model.removed(lq, model.y0(lq, target)), target, atol=1e-6)
 
 
 def test_null_instructions_give_null_tokens(model: Defusion) -> None:
@@ -112,7 +112,7 @@ def test_the_null_instruction_changes_nothing(model: Defusion) -> None:
     lq = torch.rand(2, 3, 17, 23)
     for shown, unchanged in ((ground, True), (instruction, False)):
         tokens = model.tokens(ground, shown, ("",) * 2)
-        assert torch.equal(model.restore(lq, tokens, generator(0), 2), lq) == unchanged
+        assert torch.equal(model.restore(lq, tokens, normals(generator(0)), 2), lq) == unchanged
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_any_size_is_restored(model: Defusion, height: int, width: int, sampler:
     lq = torch.rand(2, 3, height, width)
     ground, instruction = charts()
     tokens = model.tokens(ground, instruction, ("rain",) * 2)
-    restored = model.restore(lq, tokens, generator(0), 2, sampler)  # type: ignore[arg-type]
+    restored = model.restore(lq, tokens, normals(generator(0)), 2, sampler)  # type: ignore[arg-type]
     assert restored.shape == lq.shape
     assert restored.min() >= 0
     assert restored.max() <= 1
@@ -141,18 +141,19 @@ def test_one_seed_gives_one_restoration_whatever_the_batch(model: Defusion) -> N
     lq = torch.rand(2, 3, 16, 16)
     ground, instruction = charts()
     tokens = model.tokens(ground, instruction, ("rain",) * 2)
-    both = model.restore(lq, tokens, [generator(1), generator(2)], 4)
-    alone = model.restore(lq[1:], tokens[1:], [generator(2)], 4)  # type: ignore[index]
+    both = model.restore(lq, tokens, normals([generator(1), generator(2)]), 4)
+    alone = model.restore(lq[1:], tokens[1:], normals([generator(2)]), 4)  # type: ignore[index]
+    other = model.restore(lq[1:], tokens[1:], normals([generator(3)]), 4)  # type: ignore[index]
     assert torch.allclose(both[1:], alone, atol=1e-5)
-    assert not torch.allclose(alone, model.restore(lq[1:], tokens[1:], [generator(3)], 4), atol=1e-4)  # type: ignore[index]
+    assert not torch.allclose(alone, other, atol=1e-4)
 
 
 def test_steps_are_yielded_and_the_last_is_the_result(model: Defusion) -> None:
     lq = torch.rand(1, 3, 16, 16)
     tokens = torch.randn(1, 4, model.config.unet.token_channels)
-    steps = list(model.restorations(lq, tokens, generator(0), 3))
+    steps = list(model.restorations(lq, tokens, normals(generator(0)), 3))
     assert len(steps) == 3
-    assert torch.equal(steps[-1], model.restore(lq, tokens, generator(0), 3))
+    assert torch.equal(steps[-1], model.restore(lq, tokens, normals(generator(0)), 3))
 
 
 def test_the_tokenizer_is_frozen(model: Defusion) -> None:
@@ -169,7 +170,7 @@ def test_saved_and_loaded_it_restores_alike(model: Defusion, tmp_path: Path) -> 
     ground, instruction = charts(1)
     assert again.config == loaded.config == model.config
     first, second, third = (
-        m.restore(lq, m.tokens(ground, instruction, ("rain",)), generator(0), 4) for m in (model, loaded, again)
+        m.restore(lq, m.tokens(ground, instruction, ("rain",)), normals(generator(0)), 4) for m in (model, loaded, again)
     )
     assert torch.allclose(first, second, atol=2e-3)
     assert torch.equal(second, third)

@@ -7,6 +7,7 @@ from defusion.diffusion.loss import SMALLEST_ERROR, objective
 from defusion.diffusion.process import Process
 from defusion.diffusion.sampler import ddim_step, sde_step, trajectory
 from defusion.diffusion.schedule import SCHEDULES, Cosine
+from defusion.random import normals
 
 T = torch.linspace(0, 1, 101, dtype=torch.float64)
 
@@ -56,7 +57,7 @@ def test_y0_is_clipped_to_its_range() -> None:
 def test_samplers_end_at_the_y0_of_a_perfect_denoiser(sampler: str, steps: int) -> None:
     y0 = torch.rand(2, 3, 8, 8)
     estimates = list(
-        trajectory(lambda y, t: y0, torch.randn_like(y0), Cosine(), steps, sampler, torch.Generator())  # type: ignore[arg-type]
+        trajectory(lambda y, t: y0, y0.shape, normals(torch.Generator()), Cosine(), steps, sampler)  # type: ignore[arg-type]
     )
     assert len(estimates) == steps
     assert torch.equal(estimates[-1], y0)
@@ -77,14 +78,14 @@ def test_the_reverse_sde_keeps_the_marginal(start: float) -> None:
     y0 = torch.full((1, 1, 400, 400), 0.7)
     draw = torch.Generator().manual_seed(0)
     y = schedule.alpha(t) * y0 + schedule.sigma(t) * torch.randn(y0.shape, generator=draw)
-    y = sde_step(y, y0, t, s, schedule, draw)
+    y = sde_step(y, y0, t, s, schedule, normals(draw))
     assert y.mean().item() == pytest.approx(float(schedule.alpha(s) * 0.7), abs=0.01)
     assert y.std().item() == pytest.approx(float(schedule.sigma(s)), rel=0.01)
 
 
 def test_a_sampler_without_steps_is_refused() -> None:
     with pytest.raises(ValueError, match="steps: expected at least 1"):
-        next(trajectory(lambda y, t: y, torch.zeros(1, 3, 2, 2), Cosine(), 0))
+        next(trajectory(lambda y, t: y, (1, 3, 2, 2), normals(torch.Generator()), Cosine(), 0))
 
 
 def test_objectives_have_their_closed_forms() -> None:

@@ -13,7 +13,7 @@ from defusion.degradations.library import NAMES
 from defusion.diffusion.phrases import embeddings
 from defusion.diffusion.process import Process
 from defusion.diffusion.sampler import Sampler, trajectory
-from defusion.random import Generators, normal
+from defusion.random import Normals
 from defusion.tokenizer.network import Tokenizer
 from defusion.types import Image, Tokens
 from defusion.unet.unet import UNet, UNetConfig
@@ -101,10 +101,10 @@ class Defusion(nn.Module):
         clean = lq - target if self.config.space == "degradation" else target - 0.5
         return clean * self.config.process.scale
 
-    def picture(self, lq: Image, y0: Tensor) -> Image:
-        """The restored picture that y_0 stands for; the inverse of `y0`."""
+    def removed(self, lq: Image, y0: Tensor) -> Tensor:
+        """The degradation lq - T_v(lq) that y_0 stands for; the inverse of `y0`."""
         clean = y0 / self.config.process.scale
-        return lq - clean if self.config.space == "degradation" else clean + 0.5
+        return clean if self.config.space == "degradation" else lq - 0.5 - clean
 
     def forward(
         self, yt: Tensor, t: Tensor, lq: Image, tokens: Tokens | None, features: list[Tensor] | None = None
@@ -114,44 +114,40 @@ class Defusion(nn.Module):
         return self.unet(seen, t, 2 * lq - 1, tokens, features=features).float()
 
     @torch.no_grad()
-    def restorations(
-        self,
-        lq: Image,
-        tokens: Tokens | None,
-        generators: Generators,
-        steps: int = 4,
-        sampler: Sampler = "ddim",
-    ) -> Iterator[Image]:
-        """The restored picture after each sampling step, (B, 3, H, W) in [0, 1]; the last one is the result.
+    def degradations(
+        self, lq: Image, tokens: Tokens | None, draw: Normals, steps: int = 1, sampler: Sampler = "ddim"
+    ) -> Iterator[Tensor]:
+        """The degradation lq - T_v(lq) as each sampling step estimates it, (B, 3, H, W); the last one is the result.
 
         Args:
             lq: (B, 3, H, W) in [0, 1], any height and width: padded by reflection to the stride and cropped back.
             tokens: from `tokens`.
-            generators: of y_1 (and of the SDE), on the device of lq, one for the batch or one a sample.
+            draw: of y_1 (and of the SDE), on the device of lq.
             steps: network evaluations.
             sampler: "ddim" or "sde".
         """
         height, width = lq.shape[-2:]
         padded = pad_to_multiple(lq, self.config.unet.stride)
-        noise = normal(len(lq), padded.shape[1:], generators, lq.device)
         features = self.unet.features(2 * padded - 1)
 
         def denoise(yt: Tensor, t: Tensor) -> Tensor:
             return self.config.process.to_y0(self(yt, t, padded, tokens, features), yt, t)
 
-        for y0 in trajectory(denoise, noise, self.config.process.path, steps, sampler, generators):
-            yield self.picture(padded, y0).clamp(0, 1)[..., :height, :width]
+        for y0 in trajectory(denoise, padded.shape, draw, self.config.process.path, steps, sampler):
+            yield self.removed(padded, y0)[..., :height, :width]
+
+    def restorations(
+        self, lq: Image, tokens: Tokens | None, draw: Normals, steps: int = 1, sampler: Sampler = "ddim"
+    ) -> Iterator[Image]:
+        """The restored picture after each sampling step, (B, 3, H, W) in [0, 1]; see `degradations`."""
+        for degradation in self.degradations(lq, tokens, draw, steps, sampler):
+            yield (lq - degradation).clamp(0, 1)
 
     def restore(
-        self,
-        lq: Image,
-        tokens: Tokens | None,
-        generators: Generators,
-        steps: int = 4,
-        sampler: Sampler = "ddim",
+        self, lq: Image, tokens: Tokens | None, draw: Normals, steps: int = 1, sampler: Sampler = "ddim"
     ) -> Image:
         """The last of `restorations`."""
-        *_, restored = self.restorations(lq, tokens, generators, steps, sampler)
+        *_, restored = self.restorations(lq, tokens, draw, steps, sampler)
         return restored
 
     def save(self, folder: Path | str) -> Path:

@@ -11,7 +11,7 @@ from torch import Tensor
 from defusion.diffusion.loss import Objective, objective
 from defusion.diffusion.model import Defusion, DefusionConfig, check_fingerprint
 from defusion.optimisation import OptimizerName, scheduled
-from defusion.random import generator, uniform
+from defusion.random import generator, normals, uniform
 from defusion.tokenizer.network import Tokenizer
 from defusion.types import Batch, Image
 
@@ -109,7 +109,7 @@ class DiffusionModule(LightningModule):
     def restorations(self, batch: Batch, batch_idx: int, steps: int) -> list[Image]:
         """The restored pictures after each step of DDIM, noise from (seed, batch_idx)."""
         tokens = self.model.tokens(batch.ground, batch.instruction, batch.shown)
-        draw = generator(self.seed, _VALIDATION_STREAM, batch_idx, device=self.device)
+        draw = normals(generator(self.seed, _VALIDATION_STREAM, batch_idx, device=self.device), self.device)
         lq = batch.lq.contiguous(memory_format=self.memory_format)
         return list(self.model.restorations(lq, tokens, draw, steps))
 

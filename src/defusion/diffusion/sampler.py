@@ -1,14 +1,14 @@
 """Samplers: functions of `denoise(y_t, t) -> y_0`."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from defusion.diffusion.schedule import Schedule
-from defusion.random import Generators, normal
+from defusion.random import Normals
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
 Sampler = Literal["ddim", "sde"]
@@ -16,31 +16,31 @@ Sampler = Literal["ddim", "sde"]
 
 def trajectory(
     denoise: Denoise,
-    noise: Tensor,
+    shape: Sequence[int],
+    draw: Normals,
     schedule: Schedule,
     steps: int,
     sampler: Sampler = "ddim",
-    generators: Generators = (),
 ) -> Iterator[Tensor]:
-    """Runs from y_1 = noise to y_0 in trailing time steps t = 1, 1 - 1/steps, ..., yielding each estimate of y_0.
+    """Runs from y_1 ~ N(0, I) to y_0 in trailing time steps t = 1, 1 - 1/steps, ..., yielding each estimate of y_0.
 
     Args:
         denoise: (y_t (B, 3, H, W), t (B,)) -> estimate of y_0.
-        noise: y_1 ~ N(0, I), (B, 3, H, W).
+        shape: of y_t, (B, 3, H, W).
+        draw: y_1, and after it the noise of the SDE step by step, on the device of the result.
         schedule: alpha and sigma.
         steps: number of evaluations of `denoise`.
         sampler: "ddim", the probability flow (Song et al., 2021), or "sde", the reverse SDE (Eq. 12).
-        generators: of the noise of the SDE, on the device of `noise`, one for the batch or one a sample.
     """
     if steps < 1:
         raise ValueError(f"steps: expected at least 1, got {steps}")
-    times = torch.linspace(1, 0, steps + 1, device=noise.device)
-    y = noise
+    y = draw(shape)
+    times = torch.linspace(1, 0, steps + 1, device=y.device)
     for t, s in itertools.pairwise(times):
         y0 = denoise(y, t.expand(len(y)))
         yield y0
         if s > 0:
-            y = ddim_step(y, y0, t, s, schedule) if sampler == "ddim" else sde_step(y, y0, t, s, schedule, generators)
+            y = ddim_step(y, y0, t, s, schedule) if sampler == "ddim" else sde_step(y, y0, t, s, schedule, draw)
 
 
 def ddim_step(y: Tensor, y0: Tensor, t: Tensor, s: Tensor, schedule: Schedule) -> Tensor:
@@ -49,7 +49,7 @@ def ddim_step(y: Tensor, y0: Tensor, t: Tensor, s: Tensor, schedule: Schedule) -
     return schedule.alpha(s) * y0 + schedule.sigma(s) * eps
 
 
-def sde_step(y: Tensor, y0: Tensor, t: Tensor, s: Tensor, schedule: Schedule, generators: Generators) -> Tensor:
+def sde_step(y: Tensor, y0: Tensor, t: Tensor, s: Tensor, schedule: Schedule, draw: Normals) -> Tensor:
     """The exact solution of the reverse SDE from t to s for y_0 held fixed (Eq. 12; Lu et al., 2022, Eq. 18).
 
     With r = (alpha_t / sigma_t) (sigma_s / alpha_s):
@@ -58,6 +58,6 @@ def sde_step(y: Tensor, y0: Tensor, t: Tensor, s: Tensor, schedule: Schedule, ge
     """
     ratio = schedule.alpha(t) / schedule.sigma(t) * schedule.sigma(s) / schedule.alpha(s)
     fresh = 1 - ratio**2
-    z = normal(len(y), y.shape[1:], generators, y.device).to(y.dtype)
+    z = draw(y.shape).to(y.dtype)
     mean = schedule.sigma(s) / schedule.sigma(t) * ratio * y + schedule.alpha(s) * fresh * y0
     return mean + schedule.sigma(s) * fresh.sqrt() * z
