@@ -22,7 +22,7 @@ STUDY := --steps $(STEPS) $(if $(DATA),--data "$(DATA)") $(if $(LPIPS),--lpips "
 export NO_ALBUMENTATIONS_UPDATE = 1
 
 .NOTPARALLEL:
-.PHONY: help setup demo train-tokenizer train-diffusion pretrained ablation peers eval restore tensorboard test test-all lint bench clean
+.PHONY: help setup demo train-tokenizer train-diffusion train-describer pretrained ablation peers eval restore tensorboard test test-all lint bench clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -45,6 +45,9 @@ train-tokenizer: setup  ## train the degradation tokenizer (SIZE, DATA)
 
 train-diffusion: setup  ## train the degradation diffusion (SIZE, DATA, TOKENIZER)
 	$(FIT) --config experiments/diffusion/$(SIZE).yaml --model.tokenizer $(TOKENIZER) $(SOURCE) $(ARGS)
+
+train-describer: setup  ## train what reads a picture and says what is wrong with it (SIZE, DATA, TOKENIZER)
+	$(FIT) --config experiments/describer/$(SIZE).yaml --model.tokenizer $(TOKENIZER) $(SOURCE) $(ARGS)
 
 eval: setup  ## restore and score a test set, a group or a degradation (TASK, DATA, STANDIN, WEIGHTS)
 	$(DEFUSION) eval --task "$(TASK)" $(if $(DATA),--data "$(DATA)") $(if $(STANDIN),--standin) --weights $(WEIGHTS) $(ARGS)

@@ -1,17 +1,14 @@
 """Pictures at the precision of their file: 8 bits a sample, or 16 where a colour PNG or TIFF has them."""
 
 import hashlib
-import warnings
 from collections.abc import Iterable
-from io import BytesIO
 from pathlib import Path
 from typing import TypeAlias
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from defusion.deep import decode_deep, is_deep
 from defusion.imageio import ImageError, decode_image
 
 Levels: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
@@ -19,8 +16,6 @@ Levels: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
 
 Sizes: TypeAlias = tuple[tuple[int, int] | None, tuple[int, int]]
 """Height and width of a degraded picture, where there is one, and of its reference."""
-
-_BITS_PER_SAMPLE = 258  # the TIFF tag
 
 
 def identity_of(paths: Iterable[Path]) -> str:
@@ -61,21 +56,7 @@ def read_levels(path: Path) -> Levels:
 def decode_levels(data: bytes, name: str) -> Levels:
     """As `read_levels`, from the bytes of a picture file; `name` is what an error calls it."""
     picture = decode_image(data, name)  # finds what is damaged; Pillow drops the lower 8 of 16 bits
-    if not _has_16_bits(data):
+    if not is_deep(data):
         return picture
-    deep = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR)
-    if deep is None or deep.dtype != np.uint16 or deep.shape != picture.shape:
-        raise ImageError(name, "expected 16-bit RGB samples, which OpenCV cannot decode; save it as a plain PNG")
-    return np.array(deep[..., ::-1], dtype=np.uint16, order="C")
-
-
-def _has_16_bits(data: bytes) -> bool:
-    """Whether this is a PNG or TIFF of 16-bit RGB samples, without transparency."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # on large pictures
-        with Image.open(BytesIO(data)) as picture:
-            if picture.mode != "RGB":
-                return False
-            if picture.format == "PNG":
-                return data[24] == 16  # bit depth, in the header that comes first
-            return picture.format == "TIFF" and picture.getexif().get(_BITS_PER_SAMPLE) == (16, 16, 16)
+    deep = decode_deep(data, name)
+    return deep if deep.shape == picture.shape else picture  # with transparency it is put over white

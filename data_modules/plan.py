@@ -29,6 +29,8 @@ class SynthesisConfig:
         chart: size and kind of the grounds.
         grounds: how many different grounds are drawn, once, when training starts: drawing them anew for
             every sample took a quarter of the synthesis.
+        canonical: all instructions are shown on the canonical ground, and where noise, streaks and drops fall on it is
+            the same for all of them, so that they are a function of the parameters: what a describer writes.
     """
 
     weights: dict[str, float] = field(default_factory=dict)
@@ -42,6 +44,7 @@ class SynthesisConfig:
     untouched: float = 0.3
     chart: Chart = field(default_factory=Chart)
     grounds: int = 512
+    canonical: bool = False
 
     def __post_init__(self) -> None:
         unknown = set(self.weights) - set(NAMES)

@@ -34,7 +34,7 @@ class RestorationDataModule(LightningDataModule):
         batch_size: samples a step.
         steps_per_epoch: batches an epoch; validation follows each.
         workers: processes that decode and crop; 0 does it in the training process.
-        validation_tasks: degradations restored in validation, at the fixed strengths of `defusion eval`.
+        validation_tasks: degradations restored in validation, at the fixed strengths of `defusion eval`; "clean" too.
         validation_size: side of the central crop of validation pictures.
         validation_photos: number of held-out photographs, each under every task.
         seed: of everything; sample i depends on (seed, i) alone.

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from data_modules.plan import Plan, SynthesisConfig, draw_plan, sequences
-from defusion.degradations.library import LIBRARY, Compose, rows_of
+from defusion.degradations.library import LIBRARY, NAMES, Compose, rows_of
 from defusion.random import generator, integers, uniform
 from defusion.types import Batch, Image, Mode, Params
 
@@ -58,7 +58,8 @@ class Synthesis:
         target = torch.where(_rows(_in(plans, Mode.NULL, Mode.MISMATCHED), hq), lq, rest)
         instruction = torch.where(_rows(same, hq), like, unlike)
         names, asked = self.library.names({"sequence": present}), self.library.names({"sequence": shown})
-        return Batch(hq, lq, target, ground, instruction, names, asked, tuple(plan.mode for plan in plans))
+        modes = tuple(plan.mode for plan in plans)
+        return Batch(hq, lq, target, ground, instruction, names, asked, modes, _severities(params, len(hq)))
 
     def _degrade(self, params: Params, index: Sequence[int], *works: "_Work") -> list[Image]:
         """Each work's pictures, degraded; those of one size in one go, which takes half the time."""
@@ -67,7 +68,7 @@ class Synthesis:
             group = [(work, result) for work, result in zip(works, results, strict=True) if work.x.shape[1:] == shape]
             rows = [work.rows.nonzero()[:, 0] for work, _ in group]
             streams = [
-                generator(self.seed, index[row], work.stream)
+                self._fields(index[row], work.stream)
                 for (work, _), own in zip(group, rows, strict=True)
                 for row in own.tolist()
             ]
@@ -80,8 +81,15 @@ class Synthesis:
                 result[own.to(result.device)] = part
         return results
 
+    def _fields(self, number: int, stream: int) -> torch.Generator:
+        """Of a sample's spatial fields; those of canonical instructions are the same for all."""
+        fixed = self.config.canonical and stream == _INSTRUCTION
+        return generator(stream) if fixed else generator(self.seed, number, stream)
+
     def _grounds(self, index: Sequence[int], device: torch.device) -> Image:
-        """Each sample's ground: one of the pool, drawn once on each device."""
+        """Each sample's ground: the canonical one, or one of the pool, drawn once on each device."""
+        if self.config.canonical:
+            return self.config.chart.canonical(device).expand(len(index), -1, -1, -1)
         if device not in self._pools:
             own = [generator(self.seed, number, _POOL, device=device) for number in range(self.config.grounds)]
             self._pools[device] = self.config.chart.draw(self.config.grounds, own, device)
@@ -107,6 +115,12 @@ class _Work:
     sequence: Tensor
     offset: int
     stream: int
+
+
+def _severities(params: Params, count: int) -> Tensor:
+    """Of each degradation in the first samples, (count, 11) in the order of the library; 0 where it is not."""
+    none = torch.zeros(count)
+    return torch.stack([params.get(f"{name}.severity", none)[:count] for name in NAMES], dim=1)
 
 
 def _in(plans: list[Plan], *modes: Mode) -> Tensor:

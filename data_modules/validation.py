@@ -9,7 +9,7 @@ from torch.utils.data import Dataset
 from data_modules.crops import CropDataset
 from defusion.degradations.standard import degrade
 from defusion.grounds.chart import Chart
-from defusion.instruction import VisualInstruction
+from defusion.instruction import NULL, VisualInstruction
 from defusion.types import Batch, Image, Mode
 
 
@@ -31,11 +31,14 @@ class ValidationDataset(Dataset[dict[str, Any]]):
 
 
 def validation_batch(hq: Image, index: Sequence[int], task: Sequence[str], chart: Chart, seed: int) -> Batch:
-    """Degrades hq by the standard test of each sample's task, key (seed, index).
+    """Degrades hq by the standard test of each sample's task, key (seed, index); "clean" leaves it as it is.
 
     It is drawn on the CPU, the same whatever trains; the instruction shows it on the canonical chart.
     """
-    pictures = [degrade(row[None], name, seed, number) for row, number, name in zip(hq.cpu(), index, task, strict=True)]
+    pictures = [
+        row[None] if name == NULL else degrade(row[None], name, seed, number)
+        for row, number, name in zip(hq.cpu(), index, task, strict=True)
+    ]
     instructions = {name: VisualInstruction.named(name, chart, seed) for name in set(task)}
     shown = [instructions[name] for name in task]
     lq = torch.cat(pictures).to(hq.device)

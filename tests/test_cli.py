@@ -104,15 +104,10 @@ def test_obedience_is_measured(
 
 
 def test_names_that_collide_are_refused(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    photographs: Path,
-    weights: Path,
-    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], photographs: Path, tmp_path: Path
 ) -> None:
     Image.open(photographs / "a.png").save(photographs / "a.bmp")
-    arguments = ("restore", photographs, "--out", tmp_path / "out", "--instruction", "rain")
-    assert run(monkeypatch, *arguments, "--weights", weights) == 2
+    assert run(monkeypatch, "degrade", photographs, "--out", tmp_path / "out", "--with", "rain") == 2
     assert "several pictures would be written to" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 

@@ -23,8 +23,8 @@ from defusion import cli
 from defusion.cli import request as cli_request
 from defusion.evaluation import runner
 from defusion.evaluation.benchmarks import BENCHMARKS
-from defusion.evaluation.ledger import Ledger, Row
 from defusion.imageio import read_image, write_png
+from defusion.ledger import Ledger, Row
 
 Run = Callable[..., int]
 RESTORE = runner.Evaluator._timed

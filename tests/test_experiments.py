@@ -15,7 +15,7 @@ from defusion.unet.unet import UNetConfig
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
 RUNS = sorted(
     path.relative_to(EXPERIMENTS).as_posix()
-    for stage in ("tokenizer", "diffusion")  # those of the ablation study are in tests/study
+    for stage in ("tokenizer", "diffusion", "describer")  # those of the ablation study are in tests/study
     for path in (EXPERIMENTS / stage).glob("*.yaml")
     if path.stem not in ("small_middle", "small_finish")  # which follow another, see below
 )
@@ -50,7 +50,7 @@ def test_experiment_runs(run: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     if run.startswith("tokenizer"):
         arguments += ["--model.init_args.perceptual", "null"]
     else:
-        config = settings(run.replace("diffusion", "tokenizer"))["model"]["init_args"]["config"]
+        config = settings(f"tokenizer/{Path(run).name}")["model"]["init_args"]["config"]
         Tokenizer(TokenizerConfig(**config)).save(tmp_path / "tokenizer")
         arguments += ["--model.init_args.tokenizer", str(tmp_path / "tokenizer")]
     fit(monkeypatch, run, *arguments)

@@ -37,7 +37,16 @@ ONE_SMALL_STEP = [
 def home(tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with all that the README's commands name."""
     draw = np.random.default_rng(0)
-    names = ["photo.jpg", "rain.jpg", "chart.jpg", "chart_in_rain.jpg", "GoPro/input/a.png", "GoPro/target/a.png"]
+    names = [
+        "photo.jpg",
+        "rain.jpg",
+        "before.png",
+        "after.png",
+        "chart.jpg",
+        "chart_in_rain.jpg",
+        "GoPro/input/a.png",
+        "GoPro/target/a.png",
+    ]
     names += [f"{folder}/{name}.png" for folder in ("photos", "holiday", "Kodak24") for name in "abc"]
     names += [f"{folder}/{side}/a.png" for folder in ("Rain100L", "benchmarks/GoPro") for side in ("input", "target")]
     for name in names:

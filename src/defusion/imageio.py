@@ -26,8 +26,8 @@ SUFFIXES = (
 
 _EXIF_ORIENTATION = 0x0112
 _SIDEWAYS = (5, 6, 7, 8)  # the EXIF orientations that swap width and height
-_GREY_16_BIT = ("I", "I;16", "I;16L", "I;16B", "I;16N")
-_READABLE = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV", *_GREY_16_BIT)
+GREY_16_BIT = ("I", "I;16", "I;16L", "I;16B", "I;16N")
+_READABLE = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV", *GREY_16_BIT)
 _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 
 
@@ -68,6 +68,17 @@ def read_image(path: str | Path) -> Picture:
 def decode_image(data: bytes, name: str) -> Picture:
     """As `read_image`, from the bytes of a picture file; `name` is what an error calls it."""
     return _read(BytesIO(data), name)
+
+
+def as_picture(picture: Image.Image, name: str = "picture") -> Picture:
+    """An open picture as `read_image` gives it.
+
+    Raises:
+        ImageError: as `read_image`; `name` is what an error calls it.
+    """
+    with _errors(name):
+        _check_mode(picture, name)
+        return _to_srgb(ImageOps.exif_transpose(picture))
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
@@ -153,32 +164,42 @@ def _search(path: Path) -> list[Path]:
 
 
 @contextmanager
-def _opened(source: Path | BytesIO, name: object) -> Iterator[Image.Image]:
-    """An open picture of a mode we can convert; whatever its decoder raises becomes an ImageError."""
+def opened(source: Path | BytesIO, name: object) -> Iterator[Image.Image]:
+    """An open picture of a mode we can convert; whatever its decoder raises becomes an ImageError of that name."""
+    with _errors(name), Image.open(source) as picture:
+        _check_mode(picture, name)
+        yield picture
+
+
+@contextmanager
+def _errors(name: object) -> Iterator[None]:
+    """Decoders of damaged files raise nearly anything."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's remarks on damaged metadata and large pictures
-            with Image.open(source) as picture:
-                if picture.mode not in _READABLE:
-                    raise ImageError(name, f"expected 8- or 16-bit samples, got Pillow mode {picture.mode}")
-                yield picture
+            yield
     except ImageError:
         raise
     except FileNotFoundError as error:
         raise ImageError(name, "no such file") from error
     except UnidentifiedImageError as error:
         raise ImageError(name, "empty, or not a picture in a known format") from error
-    except Exception as error:  # decoders of damaged files raise nearly anything
+    except Exception as error:
         raise ImageError(name, f"{error or type(error).__name__}") from error
 
 
+def _check_mode(picture: Image.Image, name: object) -> None:
+    if picture.mode not in _READABLE:
+        raise ImageError(name, f"expected 8- or 16-bit samples, got Pillow mode {picture.mode}")
+
+
 def _read(source: Path | BytesIO, name: object) -> Picture:
-    with _opened(source, name) as picture:
+    with opened(source, name) as picture:
         return _to_srgb(ImageOps.exif_transpose(picture))
 
 
 def _size(source: Path | BytesIO, name: object) -> tuple[int, int]:
-    with _opened(source, name) as picture:
+    with opened(source, name) as picture:
         width, height = picture.size
         return (width, height) if _orientation(picture) in _SIDEWAYS else (height, width)
 
@@ -191,7 +212,7 @@ def _orientation(picture: Image.Image) -> int | None:
 
 
 def _to_srgb(picture: Image.Image) -> Picture:
-    if picture.mode in _GREY_16_BIT:
+    if picture.mode in GREY_16_BIT:
         grey = np.rint(np.asarray(picture).clip(0, 65535) / 257.0).astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=2)
     profile = picture.info.get("icc_profile")
@@ -200,13 +221,13 @@ def _to_srgb(picture: Image.Image) -> Picture:
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
     elif picture.mode not in ("RGB", "CMYK"):
         picture = picture.convert("RGB")
-    if profile:
-        picture = _apply_profile(picture, profile)
-    return np.array(picture.convert("RGB"))
+    return np.array(to_srgb(picture, profile).convert("RGB"))
 
 
-def _apply_profile(picture: Image.Image, profile: bytes) -> Image.Image:
-    """To sRGB from an embedded profile; a damaged one, or one for another mode, is passed over."""
+def to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
+    """Converted to sRGB from a profile; itself without one, or by a damaged one, one for another mode, or sRGB."""
+    if not profile:
+        return picture
     try:
         source = ImageCms.ImageCmsProfile(BytesIO(profile))
         if "srgb" in ImageCms.getProfileDescription(source).lower():

@@ -4,14 +4,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from defusion.degradations.standard import Drawn, degrade
+import torch
+
+from defusion.degradations.base import Degradation
+from defusion.degradations.standard import MID_SEVERITY, Drawn, degrade, split_levels
 from defusion.grounds.chart import Chart
 from defusion.random import generator
 from defusion.types import Image
 
-InstructionKind: TypeAlias = Literal["type-matched", "parameter-matched", "oracle"]
+InstructionKind: TypeAlias = Literal["type-matched", "parameter-matched", "oracle", "auto"]
 """How the instruction of a picture in a test comes about: by the name of its degradation alone; by the very parameters
-that degraded it, where they are known; or fitted to it and its reference (`defusion.oracle`)."""
+that degraded it, where they are known; fitted to it and its reference (`defusion.oracle`); or by what the model itself
+takes for wrong with it (`defusion.describer`)."""
 
 NULL = "clean"
 """The name of the null instruction: the clean chart, which asks for nothing."""
@@ -43,13 +47,15 @@ class VisualInstruction:
 
     @classmethod
     def named(cls, spec: str, chart: Chart, seed: int = 0) -> "VisualInstruction":
-        """The type-matched instruction of "rain", "rain+noise" or "clean" (null), at mid severity.
+        """The instruction of "rain", "rain:0.7+noise:25" or "clean" (null), at mid severity where none is given.
 
         Raises:
-            ValueError: for an unknown name.
+            ValueError: for an unknown name or a number out of range, see `defusion.degradations.standard.standard`.
         """
         ground = chart.canonical()
-        return cls(ground, ground if spec == NULL else degrade(ground, spec, seed, _CHART), spec)
+        if spec == NULL:
+            return cls(ground, ground, NULL)
+        return cls(ground, degrade(ground, spec, seed, _CHART), "+".join(split_levels(spec)[0]))
 
     @classmethod
     def parameter_matched(cls, degradation: Drawn, chart: Chart, *key: int) -> "VisualInstruction":
@@ -62,6 +68,12 @@ class VisualInstruction:
         """
         ground = chart.canonical()
         return cls(ground, degradation.apply(ground, generator(*key, _CHART)), degradation.operator.name)
+
+    @classmethod
+    def by_operator(cls, operator: Degradation, chart: Chart, seed: int = 0) -> "VisualInstruction":
+        """The canonical chart under an operator at mid severity, its parameters drawn from the seed."""
+        ground, draw = chart.canonical(), generator(seed, _CHART)
+        return cls(ground, operator(ground, draw, torch.full((1,), MID_SEVERITY)), operator.name)
 
     @classmethod
     def of_pictures(cls, clean: Path | str, degraded: Path | str, size: int) -> "VisualInstruction":

@@ -8,6 +8,7 @@ from PIL import Image as Picture
 from torch import Tensor
 
 from defusion.degradations.library import LIBRARY, parse
+from defusion.degradations.standard import standard
 from defusion.files import replacing
 from defusion.grounds.chart import Chart
 from defusion.imageio import write_png
@@ -33,17 +34,24 @@ def write_degraded(
     Args:
         hq: (3, H, W) in [0, 1].
         folder: made when missing.
-        spec: "rain" or "rain+noise".
+        spec: "rain" or "rain+noise"; with a number behind any name all have theirs, see `standard`.
         seed: the same seed gives the same files.
         severity: of every member, in [0, 1]; drawn when not given.
         chart: the ground.
 
     Raises:
-        ValueError: for an unknown degradation.
+        ValueError: for an unknown degradation, or two kinds of severity.
     """
-    operator = parse(spec)
-    strength = None if severity is None else torch.full((1,), severity)
-    params = operator.draw(1, generator(seed), strength)
+    if ":" in spec and severity is not None:
+        raise ValueError(f"severity: expected it in {spec!r} or by itself, not both")
+    draw = generator(seed)
+    strength: Tensor | None
+    if ":" in spec:
+        operator, strength = standard(spec)
+    else:
+        operator = parse(spec)
+        strength = None if severity is None else torch.full((1,), severity)
+    params = operator.draw(1, draw, strength)
     ground = chart.canonical()
     write_png(folder / "lq.png", operator.apply(hq[None], params, generator(seed, _PICTURE))[0])
     write_png(folder / "ground.png", ground[0])

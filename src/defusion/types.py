@@ -56,3 +56,5 @@ class Batch:
     shown: tuple[str, ...]
     """The degradations that the instruction shows; "clean" for the null instruction."""
     mode: tuple[Mode, ...]
+    severities: Tensor | None = None
+    """Of each degradation in lq, (B, 11) in the order of the library, 0 where it is not; None where it is not known."""

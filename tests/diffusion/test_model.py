@@ -170,7 +170,8 @@ def test_saved_and_loaded_it_restores_alike(model: Defusion, tmp_path: Path) -> 
     ground, instruction = charts(1)
     assert again.config == loaded.config == model.config
     first, second, third = (
-        m.restore(lq, m.tokens(ground, instruction, ("rain",)), normals(generator(0)), 4) for m in (model, loaded, again)
+        m.restore(lq, m.tokens(ground, instruction, ("rain",)), normals(generator(0)), 4)
+        for m in (model, loaded, again)
     )
     assert torch.allclose(first, second, atol=2e-3)
     assert torch.equal(second, third)

@@ -30,7 +30,7 @@ def make_batch(lq: Image) -> Batch:
         "hq": target, "lq": lq, "target": target, "ground": ground, "instruction": ground * 0.5,
         "task": TASKS[: len(lq)], "shown": TASKS[: len(lq)], "mode": MODES[: len(lq)],
     }  # fmt: skip
-    return Batch(**{field.name: fields[field.name] for field in dataclasses.fields(Batch)})
+    return Batch(**{field.name: fields[field.name] for field in dataclasses.fields(Batch) if field.name in fields})
 
 
 class Halfway(LightningModule):

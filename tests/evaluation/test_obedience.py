@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from defusion.degradations.library import EXCLUSIVE, NAMES
-from defusion.diffusion.sampler import Sampler
 from defusion.evaluation.benchmarks import Synthesis
 from defusion.evaluation.metrics import MAX_PSNR
 from defusion.evaluation.obedience import PAIRS, Answer, Case, Obedience, measure, relative_rms
@@ -20,8 +19,9 @@ from defusion.evaluation.synthesis import degradation_of, make_input
 from defusion.evaluation.testset import SEED, as_tensor
 from defusion.grounds.chart import Chart
 from defusion.instruction import NULL, VisualInstruction
-from defusion.restore.restorer import Restorer
-from defusion.types import Image
+from defusion.restore.pictures import PictureLike
+from defusion.restore.restoration import Restoration
+from defusion.restore.restorer import Instruction, Restorer
 
 STANDARD = Synthesis("standard")
 
@@ -63,12 +63,13 @@ class Fake(Restorer):
         self.answer = answer
         self.asked: list[tuple[Tensor, str]] = []
 
-    def __call__(
-        self, lq: Image, instruction: VisualInstruction | str, steps: int = 4, sampler: Sampler = "ddim", seed: int = 0
-    ) -> Image:
+    def __call__(self, picture: PictureLike, instruction: Instruction = "auto", **_: Any) -> Restoration:
+        assert isinstance(picture, Tensor)
         assert isinstance(instruction, VisualInstruction)
-        self.asked.append((lq[0], instruction.shown))
-        return self.answer(lq[0], instruction.shown)[None]
+        self.asked.append((picture, instruction.shown))
+        found = Restoration(picture, torch.zeros_like(picture), (instruction,))
+        vars(found)["image"] = self.answer(picture, instruction.shown)  # as it is, unclipped
+        return found
 
 
 def key(picture: Tensor) -> bytes:

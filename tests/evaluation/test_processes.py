@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from defusion.evaluation.ledger import Row
 from defusion.evaluation.processes import WorkerError, share_out
+from defusion.ledger import Row
 
 
 def work(rank: int, numbers: Sequence[int], keep: Callable[[Row], None]) -> None:

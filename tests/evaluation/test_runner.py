@@ -8,11 +8,12 @@ import torch
 
 from data_modules.clean import open_clean
 from defusion.diffusion.model import Defusion
-from defusion.evaluation.ledger import Row
 from defusion.evaluation.runner import Evaluator
 from defusion.evaluation.tasks import degradation
 from defusion.evaluation.testset import TestSet
 from defusion.imageio import read_image, to_tensor, write_png
+from defusion.instruction import VisualInstruction
+from defusion.ledger import Row
 from defusion.restore.restorer import Restorer
 
 
@@ -41,7 +42,7 @@ def test_decoding_ahead_and_scoring_behind_give_the_same(model: Defusion, test: 
     assert [row["name"] for row in in_turn] == ["d", "a", "c"]
     own.restorer.device = torch.device("cuda")  # as far as the evaluator sees
 
-    def on_the_cpu(sample: object) -> tuple[torch.Tensor, float]:
+    def on_the_cpu(sample: object) -> tuple[torch.Tensor, float, VisualInstruction]:
         own.restorer.device = torch.device("cpu")
         try:
             return Evaluator._timed(own, sample)  # type: ignore[arg-type]

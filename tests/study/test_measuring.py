@@ -4,16 +4,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from defusion.diffusion.model import Defusion
-from defusion.diffusion.sampler import Sampler
 from defusion.evaluation.report import write_json
 from defusion.instruction import VisualInstruction
 from defusion.peers.network import NAFNetConfig, Peer
+from defusion.restore.restoration import Restoration
 from defusion.restore.restorer import Restorer
 from defusion.study import measuring, ways
 from defusion.study.claims import COMPOSITES, SEVERITIES
@@ -124,11 +125,9 @@ def test_each_picture_and_each_seed_start_from_noise_of_their_own(
     given: list[int] = []
     restored = Restorer.__call__
 
-    def watched(
-        self: Restorer, lq: Tensor, shown: VisualInstruction, steps: int, sampler: Sampler, seed: int
-    ) -> Tensor:
-        given.append(seed)
-        return restored(self, lq, shown, steps, sampler, seed)
+    def watched(self: Restorer, lq: Tensor, shown: VisualInstruction, **options: Any) -> Restoration:
+        given.append(options["seed"])
+        return restored(self, lq, shown, **options)
 
     monkeypatch.setattr(Restorer, "__call__", watched)
     for seed in (0, 1):

@@ -43,7 +43,7 @@ def evaluate(
         InstructionKind,
         typer.Option(
             help="parameter-matched: with the very parameters of each input that is made here; "
-            "oracle: fitted to each picture and its reference."
+            "oracle: fitted to each picture and its reference; auto: what the model itself sees in it."
         ),
     ] = "type-matched",
     severity: Annotated[

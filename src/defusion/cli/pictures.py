@@ -1,4 +1,4 @@
-"""Commands on pictures: draw charts, degrade, restore."""
+"""Commands that draw charts and degrade pictures."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,13 +8,11 @@ import typer
 from rich import get_console
 from rich.progress import track
 
-from defusion.cli.options import WEIGHTS, Out, Seed, Steps, Weights
+from defusion.cli.options import Out, Seed
 from defusion.degradations.library import NAMES
 from defusion.grounds.chart import Chart, sheet
 from defusion.imageio import find_images, read_image, to_tensor, write_png
-from defusion.instruction import VisualInstruction
 from defusion.random import generator
-from defusion.restore.restorer import Restorer
 from defusion.samples import degradation_sheet, write_degraded
 
 
@@ -37,7 +35,7 @@ def ground(
 def degrade(
     inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="Pictures or folders.")],
     out: Out,
-    spec: Annotated[str, typer.Option("--with", help=f'"rain+noise"; of {", ".join(NAMES)}.')] = "noise",
+    spec: Annotated[str, typer.Option("--with", help=f'"rain+noise", "rain:0.7"; of {", ".join(NAMES)}.')] = "noise",
     seed: Seed = 0,
     severity: Annotated[float | None, typer.Option(min=0, max=1, help="Of every member; drawn when not given.")] = None,
     contact: Annotated[bool, typer.Option("--sheet", help="All degradations at three severities.")] = False,
@@ -52,31 +50,6 @@ def degrade(
         else:
             write_degraded(picture, out / path.stem, spec, seed, severity)
     get_console().print(f"wrote {out}")
-
-
-def restore(
-    inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="Pictures or folders.")],
-    out: Out,
-    instruction: Annotated[str, typer.Option(help='What to remove: "rain+noise".')] = "",
-    chart: Annotated[
-        tuple[Path, Path] | None, typer.Option(help="Instead: pictures of one chart, clean and degraded.")
-    ] = None,
-    weights: Weights = WEIGHTS,
-    steps: Steps = 1,
-    seed: Seed = 0,
-) -> None:
-    """Restore pictures of any size; the results are PNG files of the same names."""
-    paths = find_images(inputs)
-    names = [out / f"{path.stem}.png" for path in paths]
-    _refuse_collisions(names)
-    if bool(instruction) == bool(chart):
-        raise ValueError('--instruction: expected either names, as in "rain+noise", or two pictures by --chart')
-    restorer = Restorer.from_pretrained(weights)
-    size = restorer.model.tokenizer.config.ground_size
-    shown = VisualInstruction.of_pictures(*chart, size) if chart else restorer.instruction(instruction, seed)
-    for path, name in track(list(zip(paths, names, strict=True)), "restoring", console=get_console()):
-        write_png(name, restorer(to_tensor(read_image(path))[None], shown, steps, seed=seed)[0])
-    get_console().print(f"wrote {len(names)} pictures to {out}")
 
 
 def _refuse_collisions(names: list[Path]) -> None:

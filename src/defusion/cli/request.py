@@ -16,7 +16,6 @@ from rich import get_console
 from data_modules.benchmark import PairSet, PairSetError, open_benchmark
 from data_modules.clean import open_clean
 from defusion.evaluation.benchmarks import Benchmark
-from defusion.evaluation.ledger import Ledger, Row
 from defusion.evaluation.outcome import Measured, Outcome
 from defusion.evaluation.processes import share_out
 from defusion.evaluation.progress import watched
@@ -25,6 +24,7 @@ from defusion.evaluation.synthesis import degradation_of
 from defusion.evaluation.tasks import MissingDataError, explain, is_synthetic
 from defusion.evaluation.testset import SEED, Sample, TestSet, shown_of
 from defusion.instruction import InstructionKind, VisualInstruction
+from defusion.ledger import Ledger, Row
 from defusion.oracle import instruction as oracle_instruction
 from defusion.oracle.fitted import MIN_SIDE
 from defusion.pretrained import find
@@ -39,6 +39,7 @@ _WORDS: dict[InstructionKind, str] = {
     "type-matched": "type-matched, by name",
     "parameter-matched": "with the very parameters of each picture (parameter-matched)",
     "oracle": "fitted to each picture and its reference (oracle)",
+    "auto": "as the model describes each picture itself (auto)",
 }
 
 
@@ -132,6 +133,8 @@ class Request:
             return lambda sample: VisualInstruction.parameter_matched(
                 degradation_of(synthesis, own.task, sample.number, SEED), chart, seed, sample.number
             )
+        if self.instruction == "auto":
+            return lambda sample: restorer.describe(sample.lq)[0]
         named = cache(lambda shown: restorer.instruction(shown, seed))
         return lambda sample: named(sample.shown)
 

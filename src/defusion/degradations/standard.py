@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from defusion.degradations.base import Degradation
+from defusion.degradations.compression import Jpeg
 from defusion.degradations.library import Compose, leave_out, parse
 from defusion.degradations.noise import Noise
 from defusion.random import generator
@@ -52,17 +54,39 @@ class Drawn:
         return replace(self, params=leave_out(self.params, left_out))
 
 
-def standard(spec: str) -> tuple[Compose, Tensor]:
-    """The operator that tests and shows "rain" or "rain+noise", and its members' severities (1, M).
-
-    Every member has severity 0.5, except noise, which is Gaussian of sigma 25.
+def split_levels(spec: str) -> tuple[tuple[str, ...], tuple[float | None, ...]]:
+    """The names in "rain:0.7+noise:25+haze", and the numbers behind them, None where there is none.
 
     Raises:
-        ValueError: for an unknown name.
+        ValueError: for what is no number.
     """
-    noise = Noise.gaussian()
-    members = tuple(noise if member.name == noise.name else member for member in parse(spec).members)
-    severities = [NOISE_SIGMA / noise.max_sigma if member is noise else MID_SEVERITY for member in members]
+    names, levels = [], []
+    for part in spec.split("+"):
+        name, colon, number = (own.strip() for own in part.partition(":"))
+        try:
+            levels.append(float(number) if colon else None)
+        except ValueError as error:
+            raise ValueError(
+                f'{spec!r}: expected a number behind "{name}:", as in "rain:0.7", got {number!r}'
+            ) from error
+        names.append(name)
+    return tuple(names), tuple(levels)
+
+
+def standard(spec: str) -> tuple[Compose, Tensor]:
+    """The operator that tests and shows "rain" or "rain:0.7+noise:25", and its members' severities (1, M).
+
+    Every member has severity 0.5, except noise, which is Gaussian of sigma 25, or the one behind its name: a severity
+    in [0, 1]; above 1 the sigma of noise in 8-bit units, and libjpeg's quality of JPEG.
+
+    Raises:
+        ValueError: for an unknown name or a number out of range.
+    """
+    names, levels = split_levels(spec)
+    noise, jpeg = Noise.gaussian(), Jpeg()
+    known = {noise.name: noise, jpeg.name: jpeg}
+    members = tuple(known.get(member.name, member) for member in parse("+".join(names)).members)
+    severities = [_severity(member, level) for member, level in zip(members, levels, strict=True)]
     return Compose(members), torch.tensor([severities])
 
 
@@ -70,9 +94,9 @@ def drawn(spec: str, *key: int, severity: float | None = None) -> Drawn:
     """The standard degradation, fixed by the key, for example (seed, image number).
 
     Args:
-        spec: "rain" or "rain+noise".
+        spec: "rain" or "rain:0.7+noise:25", see `standard`.
         key: of the randomness.
-        severity: of every member in [0, 1]; that of the standard test when not given.
+        severity: of every member in [0, 1]; that of the spec when not given.
 
     Raises:
         ValueError: for an unknown name, or a severity out of range.
@@ -87,3 +111,14 @@ def drawn(spec: str, *key: int, severity: float | None = None) -> Drawn:
 def degrade(hq: Image, spec: str, *key: int, severity: float | None = None) -> Image:
     """hq (1, 3, H, W) under the standard degradation; see `drawn`."""
     return drawn(spec, *key, severity=severity).apply(hq)
+
+
+def _severity(member: Degradation, level: float | None) -> float:
+    """Of a member that stands in a spec with this number, or with none."""
+    if level is None:
+        return NOISE_SIGMA / member.max_sigma if isinstance(member, Noise) else MID_SEVERITY
+    if 0 <= level <= 1:
+        return level
+    if isinstance(member, Noise | Jpeg):
+        return member.severity(level)
+    raise ValueError(f"{member.name}: expected a severity in [0, 1] behind its name, got {level:g}")

@@ -96,6 +96,16 @@ class Defusion(nn.Module):
             return self.tokenizer.residual(instruction, ground, self.config.quantised)
         return self.tokenizer.encode(instruction, self.config.quantised)
 
+    def described(self, codes: Tensor, ground: Image) -> Tokens:
+        """The condition that codes of an instruction stand for, (B, N, token_channels), as `tokens` of a picture.
+
+        Args:
+            codes: indices into the tokenizer's codebook, (B, N).
+            ground: the clean chart, (B, 3, Hv, Wv).
+        """
+        shown = self.tokenizer.quantizer.lookup(codes)
+        return shown - self.tokenizer.encode(ground) if self.config.subtract_null else shown
+
     def y0(self, lq: Image, target: Image) -> Tensor:
         """The variable that diffuses: lq - T_v(lq) (Eq. 9), or the picture centred, times the process's scale."""
         clean = lq - target if self.config.space == "degradation" else target - 0.5

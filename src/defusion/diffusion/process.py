@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from defusion.diffusion.schedule import SCHEDULES, Schedule
@@ -30,6 +31,12 @@ class Process:
     schedule: Literal["cosine", "linear", "variance_preserving"] = "cosine"
     prediction: Prediction = "y0"
     scale: float = 3.0
+
+    @property
+    def needs_noise(self) -> bool:
+        """Whether the result of a single step depends on y_1: not where the network sees nothing of it."""
+        alpha = float(self.path.alpha(torch.ones(())))
+        return self.prediction != "y0" or alpha != 0
 
     @property
     def path(self) -> Schedule:

@@ -38,7 +38,7 @@ def demonstrate(restorer: Restorer, tests: Mapping[str, TestSet], out: Path, see
     restored: dict[tuple[int, str], Sequence[Tensor]] = {}
     for steps, task in track(work, "restoring", console=get_console()):
         shown = restorer.instruction(task, seed)
-        restored[steps, task] = [restorer(pair.lq[None], shown, steps, seed=seed)[0] for pair in pairs[task]]
+        restored[steps, task] = [restorer(pair.lq, shown, steps=steps, seed=seed).image for pair in pairs[task]]
         results[steps][task] = _score(tests[task], pairs[task], restored[steps, task])
     best = max(STEPS, key=lambda steps: mean_gain(results[steps]))
     null = null_change(restorer, pairs, {task: restored[best, task] for task in tests}, best, seed)
@@ -79,7 +79,7 @@ def null_change(
     shown = restorer.instruction(NULL, seed)
     ratios = {}
     for task, own in track(pairs.items(), "null instruction", console=get_console()):
-        null = [mean_square(restorer(pair.lq[None], shown, steps, seed=seed)[0], pair.lq) for pair in own]
+        null = [mean_square(restorer(pair.lq, shown, steps=steps, seed=seed).image, pair.lq) for pair in own]
         right = [mean_square(picture, pair.lq) for picture, pair in zip(restored[task], own, strict=True)]
         ratios[task] = relative_rms(null, right)
     return ratios

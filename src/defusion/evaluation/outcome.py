@@ -18,6 +18,8 @@ class Measured:
         input: scores of the degraded picture, with "psnr" (dB) and "ssim".
         restored: scores of the restoration, the same metrics.
         seconds: that restoring took; None where it was not timed.
+        shown: what the model took for wrong, "rain+noise" or "clean"; None where it was told.
+        named: whether these are all of its degradations and no others; None likewise.
 
     Raises:
         ValueError: for a missing metric, or a score that is NaN or infinite.
@@ -27,6 +29,8 @@ class Measured:
     input: Scores
     restored: Scores
     seconds: float | None = None
+    shown: str | None = None
+    named: bool | None = None
 
     def __post_init__(self) -> None:
         for side in ("input", "restored"):
@@ -126,6 +130,12 @@ class Outcome:
         return math.fsum(times) / len(times) if len(times) == self.num_images else None
 
     @property
+    def named(self) -> float | None:
+        """Share of the pictures whose degradations the model named exactly; None where it was told them."""
+        found = [image.named for image in self.per_image if image.named is not None]
+        return sum(found) / len(found) if found else None
+
+    @property
     def oracle(self) -> bool:
         """Whether the instruction was made from the references."""
         return self.kind == "oracle"
@@ -159,6 +169,7 @@ class Outcome:
             "restored": _rounded(self.restored),
             "per_image": [
                 {"name": image.name, "input": _rounded(image.input), "restored": _rounded(image.restored)}
+                | ({} if image.shown is None else {"shown": image.shown, "named": image.named})
                 for image in self.per_image
             ],
             "weights": {"path": self.weights, "sha256": self.sha256},
@@ -167,6 +178,7 @@ class Outcome:
             "subset": self.subset,
             "oracle": self.oracle,
             "instruction": self.instruction,
+            **({} if self.named is None else {"named_exactly": round(self.named, 6)}),
             "layout": self.layout,
             "seed": self.seed,
         }

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 import torch.multiprocessing as multiprocessing
 
-from defusion.evaluation.ledger import Row
+from defusion.ledger import Row
 
 Work = Callable[[int, Sequence[int], Callable[[Row], None]], None]
 """(rank, numbers of its pictures, what to call with each record) -> nothing; picklable, to be sent."""

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from rich import get_console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from defusion.evaluation.ledger import Ledger, Row
+from defusion.ledger import Ledger, Row
 
 
 @contextmanager

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from torch import Tensor
 
-from defusion.evaluation.ledger import Row
+from defusion.describer.description import Description
 from defusion.evaluation.metrics import Perceptual
 from defusion.evaluation.testset import Sample, TestSet
 from defusion.imageio import write_png
 from defusion.instruction import VisualInstruction
+from defusion.ledger import Row
 from defusion.restore.restorer import Restorer
 
 
@@ -50,10 +51,10 @@ class Evaluator:
         with ThreadPoolExecutor(1) as decoder, ThreadPoolExecutor(1) as scorer:
             scored: Future[Row] | None = None
             for sample in _ahead(decoder, test, numbers):
-                restored, seconds = self._timed(sample)
+                restored, seconds, shown = self._timed(sample)
                 if scored is not None:
                     keep(scored.result())
-                scored = scorer.submit(self._score, test, sample, restored, seconds)
+                scored = scorer.submit(self._score, test, sample, restored, seconds, shown)
             if scored is not None:
                 keep(scored.result())
 
@@ -61,14 +62,14 @@ class Evaluator:
         """The restored picture, (3, H, W) in [0, 1]."""
         return self._timed(sample)[0]
 
-    def _timed(self, sample: Sample) -> tuple[Tensor, float]:
-        """The restored picture, and the seconds that the model took."""
+    def _timed(self, sample: Sample) -> tuple[Tensor, float, VisualInstruction]:
+        """The restored picture, the seconds that the model took for it, and what it was shown."""
         shown = self.instruct(sample)
         start = time.perf_counter()
-        restored = self.restorer(sample.lq[None], shown, self.steps, seed=self.seed)[0]
-        return restored, time.perf_counter() - start
+        restored = self.restorer(sample.lq, shown, steps=self.steps, seed=self.seed).image
+        return restored, time.perf_counter() - start, shown
 
-    def _score(self, test: TestSet, sample: Sample, restored: Tensor, seconds: float) -> Row:
+    def _score(self, test: TestSet, sample: Sample, restored: Tensor, seconds: float, shown: VisualInstruction) -> Row:
         score = test.benchmark.protocol.scores
         row: Row = {"name": sample.name}
         for side, picture in (("input", sample.lq), ("restored", restored)):
@@ -76,6 +77,8 @@ class Evaluator:
             row[side] = {name: float(value) for name, value in scores.items()}
         if self.save is not None:
             write_png(self.save / f"{sample.name}.png", restored)
+        if isinstance(shown, Description):
+            row |= {"shown": shown.shown, "named": set(shown.shown.split("+")) == set(sample.shown.split("+"))}
         return row | {"seconds": round(seconds, 4)}
 
 

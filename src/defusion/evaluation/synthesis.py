@@ -11,6 +11,7 @@ from defusion.degradations.noise import Noise
 from defusion.degradations.standard import Drawn, drawn
 from defusion.evaluation.benchmarks import Synthesis
 from defusion.imageio import decode_image, to_tensor, to_uint8
+from defusion.instruction import NULL
 from defusion.random import generator
 
 
@@ -20,7 +21,7 @@ def make_input(synthesis: Synthesis, task: str, target: Tensor, number: int, see
     - "awgn": x + sigma/255 N(0, 1), independent for each value, clipped and rounded: the noisy colour pictures
       of CBSD68, Kodak24, McMaster and Urban100 (FFDNet, Zhang et al., TIP 2018), but for their unclipped floats.
     - "jpeg": libjpeg's file at the quality, chroma 4:2:0, as Pillow writes and reads it.
-    - "standard": the degradations of the task at the severity, `defusion.degradations.standard`.
+    - "standard": the degradations of the task at the severity, `defusion.degradations.standard`; none of "clean".
 
     Args:
         synthesis: kind and level.
@@ -37,6 +38,8 @@ def make_input(synthesis: Synthesis, task: str, target: Tensor, number: int, see
     if synthesis.kind == "awgn":
         noise = torch.randn(target.shape, generator=generator(seed, number))
         degraded = target + synthesis.level / 255 * noise
+    elif task == NULL:
+        degraded = target
     else:
         degraded = degradation_of(synthesis, task, number, seed).apply(target[None])[0]
     return to_tensor(to_uint8(degraded))

@@ -113,7 +113,8 @@ def csv(outcomes: Sequence[Outcome]) -> str:
     metrics = dict.fromkeys(metric for outcome in outcomes for metric in outcome.per_image[0].input)
     scores = [f"{side}_{metric}" for side in ("input", "restored") for metric in metrics]
     out = StringIO()
-    fields = [*_csv_common(outcomes[0]), "name", *scores, "gain", "seconds"]
+    seen = ["shown"] if any(outcome.named is not None for outcome in outcomes) else []
+    fields = [*_csv_common(outcomes[0]), "name", *scores, "gain", "seconds", *seen]
     writer = DictWriter(out, fields, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(row for outcome in outcomes for row in _csv_rows(outcome))
@@ -164,6 +165,7 @@ def _footnote(outcome: Outcome) -> str:
     digits = {name: 2 if name.startswith("psnr") else 4 for name in before if name not in ("psnr", "ssim")}
     more = [f"{name} {before[name]:.{own}f} -> {after[name]:.{own}f}" for name, own in digits.items()]
     also = f" Also measured, input -> ours: {', '.join(more)}." if more else ""
+    also += "" if outcome.named is None else f" Named exactly: {outcome.named:.1%} of the pictures."
     return (
         f"{outcome.task}{labels}: {outcome.dataset}. {outcome.protocol.rstrip('.')}.{also} "
         f"Pictures: {outcome.layout}. Instruction: {outcome.instruction}; steps: {outcome.steps}; "
@@ -203,5 +205,5 @@ def _csv_rows(outcome: Outcome) -> Iterator[dict[str, Any]]:
     for image in outcome.per_image:
         sides = (("input", image.input), ("restored", image.restored))
         scores = {f"{side}_{metric}": value for side, own in sides for metric, value in own.items()}
-        seconds = {} if image.seconds is None else {"seconds": image.seconds}
-        yield common | {"name": image.name} | scores | {"gain": image.gain} | seconds
+        known = {name: getattr(image, name) for name in ("seconds", "shown") if getattr(image, name) is not None}
+        yield common | {"name": image.name} | scores | {"gain": image.gain} | known

@@ -12,6 +12,7 @@ from rich.text import Text
 from defusion.degradations.library import NAMES, composites, parse
 from defusion.degradations.standard import MID_SEVERITY, NOISE_SIGMA
 from defusion.evaluation.benchmarks import BENCHMARKS, GROUPS, Benchmark, Synthesis
+from defusion.instruction import NULL
 from defusion.layouts import Layout
 
 SYNTHETIC: Mapping[str, tuple[str, ...]] = {
@@ -22,6 +23,20 @@ SYNTHETIC: Mapping[str, tuple[str, ...]] = {
 """Groups of degradations of clean pictures: the eleven; twelve composites of two, and of three, that hold them all."""
 
 
+_CLEAN = Benchmark(
+    NULL,
+    NULL,
+    "clean pictures as they are",
+    "",
+    "any",
+    None,
+    (Layout("{name}"),),
+    (),
+    synthesis=Synthesis("standard"),
+    note="input and reference are equal: PSNR counts as 100 dB",
+)
+
+
 class MissingDataError(FileNotFoundError):
     """A test set that was asked for is not there; the message says how to go on."""
 
@@ -29,8 +44,8 @@ class MissingDataError(FileNotFoundError):
 def find_tasks(name: str) -> tuple[Benchmark, ...]:
     """The test sets of that name: one, or those of a group; "NH-HAZE" finds "nh_haze".
 
-    A degradation or composite ("snow", "rain+noise") is that of clean pictures; where a test set bears the
-    same name ("raindrop"), the test set is meant, and `stand_in` gives the degradation.
+    A degradation or composite ("snow", "rain+noise") is that of clean pictures, and "clean" leaves them as they are;
+    where a test set bears the same name ("raindrop"), the test set is meant, and `stand_in` gives the degradation.
 
     Raises:
         ValueError: for an unknown name, with the nearest ones.
@@ -44,7 +59,9 @@ def find_tasks(name: str) -> tuple[Benchmark, ...]:
         return tuple(map(degradation, SYNTHETIC[plain]))
     if "+" in plain or plain in NAMES:
         return (degradation(plain),)
-    known = (*NAMES, *BENCHMARKS, *GROUPS, *SYNTHETIC)
+    if plain == NULL:
+        return (_CLEAN,)
+    known = (*NAMES, NULL, *BENCHMARKS, *GROUPS, *SYNTHETIC)
     near = get_close_matches(plain, known, n=3, cutoff=0.5) or known
     raise ValueError(
         f"unknown task {name!r}: did you mean {', '.join(near)}? A task is a test set or a group of them "

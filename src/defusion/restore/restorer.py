@@ -1,17 +1,38 @@
-"""The public interface of a trained model: a degraded picture and an instruction in, a picture out."""
+"""The public interface of a trained model: degraded pictures and an instruction in, restored pictures out."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import torch
+from torch import Tensor
 
+from defusion.degradations.base import Degradation
+from defusion.degradations.standard import Drawn
+from defusion.describer.description import Description
+from defusion.describer.network import Describer
 from defusion.diffusion.model import Defusion
 from defusion.diffusion.sampler import Sampler
 from defusion.grounds.chart import Chart
-from defusion.instruction import VisualInstruction
+from defusion.instruction import NULL, VisualInstruction
 from defusion.precision import autocast, default_device
 from defusion.pretrained import find
-from defusion.random import generator
-from defusion.types import Image
+from defusion.restore.memory import tile_and_batch
+from defusion.restore.noise_field import NoiseField, normals_at
+from defusion.restore.pictures import PictureLike, as_batch
+from defusion.restore.restoration import Restoration
+from defusion.restore.strength import Strength, shares
+from defusion.restore.tiling import Tiling, Watch, Window, blended
+from defusion.types import Image, Tokens
+
+AUTO = "auto"
+"""The instruction that the model writes itself, see `defusion.describer`."""
+
+Instruction: TypeAlias = VisualInstruction | Degradation | Drawn | str
+"""A chart and its degraded twin; what degrades a chart; or its name: "rain", "rain:0.7+noise:25", "clean", "auto"."""
+
+OVERLAP = 64
+"""Pixels that neighbouring tiles share at least."""
 
 
 class Restorer:
@@ -20,65 +41,214 @@ class Restorer:
     Args:
         model: a trained network.
         device: where to run; the CUDA device where there is one by default.
+        describer: writes the instruction "auto"; None without.
     """
 
-    def __init__(self, model: Defusion, device: torch.device | str | None = None) -> None:
+    def __init__(
+        self, model: Defusion, device: torch.device | str | None = None, describer: Describer | None = None
+    ) -> None:
         self.device = torch.device(device) if device is not None else default_device()
         self.model = model.eval().to(self.device)
         self.model.unet.to(memory_format=torch.channels_last)
+        self.describer = None if describer is None else describer.eval().to(self.device)
         known = model.tokenizer.config
         self.chart = Chart(known.ground_size, known.ground_kind)
 
     @classmethod
-    def from_pretrained(cls, weights: Path | str = "small", device: torch.device | str | None = None) -> "Restorer":
-        """Reads trained weights (safetensors and JSON).
+    def from_pretrained(
+        cls,
+        weights: Path | str = "small",
+        device: torch.device | str | None = None,
+        *,
+        revision: str | None = None,
+        cache_dir: Path | str | None = None,
+        local_files_only: bool = False,
+        token: str | bool | None = None,
+    ) -> "Restorer":
+        """Reads trained weights (safetensors and JSON); nothing in them is run.
 
         Args:
-            weights: the name of a shipped model, or a folder written in training.
+            weights: the name of a shipped model, a folder written in training or by `save_pretrained`, or the id of a
+                model on the Hugging Face hub, "owner/name".
             device: where to run; the CUDA device where there is one by default.
+            revision: branch, tag or commit on the hub.
+            cache_dir: where models of the hub are kept; theirs by default.
+            local_files_only: use what was downloaded before.
+            token: for private models of the hub.
 
         Raises:
             WeightsError: when there are none, or a file is missing, damaged, or does not fit the others.
         """
-        return cls(Defusion.load(find(weights)), device)
+        folder = find(weights, revision=revision, cache_dir=cache_dir, local_files_only=local_files_only, token=token)
+        model = Defusion.load(folder)
+        describer = Describer.load(folder / "describer", model.tokenizer) if (folder / "describer").is_dir() else None
+        return cls(model, device, describer)
 
-    def instruction(self, instruction: VisualInstruction | str, seed: int = 0) -> VisualInstruction:
-        """The instruction of a name ("rain+noise", "clean") on the canonical chart, others as they are.
+    def save_pretrained(self, folder: Path | str) -> Path:
+        """Writes a folder for `from_pretrained`, which can be uploaded to the Hugging Face hub as it is."""
+        self.model.save(folder)
+        if self.describer is not None:
+            self.describer.save(Path(folder) / "describer")
+        return Path(folder)
+
+    def instruction(self, instruction: Instruction, seed: int = 0) -> VisualInstruction:
+        """What a name or an operator shows on the canonical chart; an instruction as it is.
+
+        Args:
+            instruction: see `Instruction`, but for "auto", which depends on the picture (`describe`).
+            seed: of what is random in it.
 
         Raises:
             ValueError: for an unknown name.
         """
         if isinstance(instruction, VisualInstruction):
             return instruction
+        if isinstance(instruction, Drawn):
+            return VisualInstruction.parameter_matched(instruction, self.chart, seed)
+        if isinstance(instruction, Degradation):
+            return VisualInstruction.by_operator(instruction, self.chart, seed)
+        if instruction == AUTO:
+            raise ValueError(
+                "instruction: 'auto' depends on the picture; give it to the call, or use describe(picture)"
+            )
         return VisualInstruction.named(instruction, self.chart, seed)
+
+    @torch.inference_mode()
+    def describe(self, picture: PictureLike) -> list[Description]:
+        """What the model takes for wrong with pictures, one description each: the instruction "auto".
+
+        Args:
+            picture: see `PictureLike`.
+
+        Raises:
+            ValueError: for weights without a describer.
+        """
+        if self.describer is None:
+            raise ValueError(
+                "instruction: 'auto' needs a describer beside the weights, which these have not: name what is wrong "
+                "with the picture, or train one with `make train-describer`"
+            )
+        pictures, _ = as_batch(picture)
+        return [self.describer.describe(own.to(self.device), self.chart) for own in pictures]
 
     @torch.inference_mode()
     def __call__(
         self,
-        lq: Image,
-        instruction: VisualInstruction | str,
+        picture: PictureLike,
+        instruction: Instruction = AUTO,
+        *,
+        strength: Strength = 1.0,
         steps: int = 1,
         sampler: Sampler = "ddim",
+        samples: int = 1,
         seed: int = 0,
-    ) -> Image:
-        """Restores pictures of one size.
+        tile: int | None = None,
+        watch: Watch = iter,
+    ) -> Restoration:
+        """Restores pictures of any size.
 
         Args:
-            lq: (B, 3, H, W) in [0, 1], any size; a network's stride is padded and cropped.
-            instruction: what to remove.
+            picture: one picture or several of one size, see `PictureLike`.
+            instruction: what to remove, see `Instruction`; by default what the model itself takes for wrong.
+            strength: how much of it, in [0, 1]: of all, or of each degradation by name, see `strength.shares`.
             steps: network evaluations, at least 1.
             sampler: "ddim" or "sde".
+            samples: restorations, each from noise of its own, whose mean is the result; from 2 on with their deviation.
             seed: of the diffusion noise (and of the instruction's, when it is a name).
+            tile: largest side of a tile in pixels; by default as the free memory allows, 0 for the picture whole.
+            watch: shows the way through the tiles.
 
-        Returns:
-            (B, 3, H, W) in [0, 1], float32, on the CPU.
+        Raises:
+            ValueError: for arguments that do not fit, also `samples` of what has no noise in it.
         """
-        shown = self.instruction(instruction, seed)
-        pictures = lq.to(self.device).contiguous(memory_format=torch.channels_last)
-        draws = [generator(seed, row, device=self.device) for row in range(len(lq))]
+        lq, batched = as_batch(picture)
+        self._check_samples(samples, steps)
+        if instruction == AUTO:
+            shown: tuple[VisualInstruction, ...] = tuple(self.describe(lq))
+        else:
+            shown = (self.instruction(instruction, seed),)
+        parts = self._parts(instruction, shown, strength, seed)
+        drawn = []
+        for number in range(samples):
+            degradation = torch.zeros_like(lq)
+            for weight, tokens in parts:
+                degradation += weight * self._degradation(lq, tokens, steps, sampler, (seed, number), tile, watch)
+            drawn.append(degradation)
+        degradation = drawn[0] if samples == 1 else torch.stack(drawn).mean(0)
+        deviation = torch.stack([(lq - own).clamp(0, 1) for own in drawn]).std(0) if samples > 1 else None
+        if batched:
+            return Restoration(lq, degradation, shown, deviation)
+        return Restoration(lq[0], degradation[0], shown, None if deviation is None else deviation[0])
+
+    def tokens(self, instruction: VisualInstruction) -> Tokens | None:
+        """What the network sees of an instruction, (1, N, C); None of a network without instructions."""
+        ground = instruction.ground.to(self.device)
         with autocast(self.device):
-            tokens = self.model.tokens(shown.ground.to(self.device), shown.picture.to(self.device), (shown.shown,))
+            visual = self.model.config.instruction == "visual"
+            if visual and isinstance(instruction, Description) and instruction.shown != NULL:
+                return self.model.described(instruction.codes.to(self.device), ground)
+            return self.model.tokens(ground, instruction.picture.to(self.device), (instruction.shown,))
+
+    def _parts(
+        self, instruction: Instruction, shown: tuple[VisualInstruction, ...], strength: Strength, seed: int
+    ) -> list[tuple[float, Tokens | None]]:
+        """The tokens of what is removed, and by what each degradation is multiplied."""
+        found = []
+        for share in shares(instruction if isinstance(instruction, str) else shown[0].shown, strength):
+            if share.spec and (instruction == AUTO or not isinstance(instruction, str)):
+                raise ValueError(
+                    "strength: one a degradation needs an instruction by names, as in 'rain+noise': a chart cannot be "
+                    "shown in part; give one number"
+                )
+            own = (self.instruction(share.spec, seed),) if share.spec else shown
+            tokens = [self.tokens(one) for one in own]
+            found.append((share.weight, None if tokens[0] is None else torch.cat(tokens)))  # type: ignore[arg-type]
+        return found
+
+    def _degradation(
+        self,
+        lq: Image,
+        tokens: Tokens | None,
+        steps: int,
+        sampler: Sampler,
+        key: tuple[int, int],
+        tile: int | None,
+        watch: Watch,
+    ) -> Tensor:
+        """The degradation that one sample removes, (B, 3, H, W), on the CPU."""
+        fields = [NoiseField((*key, row)) for row in range(len(lq))]
+        tiling, batch = self._tiling(lq, tile)
+
+        def process(tiles: Tensor, rows: Sequence[int], windows: Sequence[Window]) -> Tensor:
+            x = tiles.to(self.device).contiguous(memory_format=torch.channels_last)
+            own = None
             if tokens is not None:
-                tokens = tokens.expand(len(lq), -1, -1)
-            restored = self.model.restore(pictures, tokens, draws, steps, sampler)
-        return restored.float().cpu().contiguous()
+                own = tokens[list(rows)] if len(tokens) > 1 else tokens.expand(len(x), -1, -1)
+            draw = normals_at([fields[row] for row in rows], windows, self.device)
+            with autocast(self.device):
+                *_, degradation = self.model.degradations(x, own, draw, steps, sampler)
+            return degradation.float().cpu().contiguous()
+
+        return blended(lq, tiling, process, batch, watch)
+
+    def _tiling(self, lq: Image, tile: int | None) -> tuple[Tiling, int]:
+        """How pictures are cut, and how many tiles the device takes at once."""
+        stride = self.model.config.unet.stride
+        overlap = -(-OVERLAP // stride) * stride
+        if tile is None:
+            side, batch = tile_and_batch(self.model.config.unet, self.device)
+            return Tiling(max(side, 3 * overlap), overlap, stride), batch
+        if tile == 0:
+            side = max(lq.shape[-2:])
+            return Tiling(max(side + -side % stride, 3 * overlap), overlap, stride), len(lq)
+        if tile < 3 * overlap:
+            raise ValueError(f"tile: expected at least {3 * overlap} px, three times the overlap, or 0, got {tile}")
+        return Tiling(tile - tile % stride, overlap, stride), 1
+
+    def _check_samples(self, samples: int, steps: int) -> None:
+        if samples < 1:
+            raise ValueError(f"samples: expected at least 1, got {samples}")
+        if samples > 1 and steps == 1 and not self.model.config.process.needs_noise:
+            raise ValueError(
+                "samples: in one step this network sees no noise, and all samples are the same; take steps=2 or more"
+            )

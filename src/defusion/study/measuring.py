@@ -168,7 +168,8 @@ def _of_diffusion(run: Run) -> tuple[Restore, int]:
         if way.instruction == "parameter-matched":
             own = degradation_of(way.synthesis, degraded.task, degraded.number, SEED)
             shown = VisualInstruction.parameter_matched(own, restorer.chart, 0, degraded.number)
-        return restorer(degraded.lq[None], shown, way.steps, way.sampler, draws + degraded.number)[0]
+        seed = draws + degraded.number
+        return restorer(degraded.lq, shown, steps=way.steps, sampler=way.sampler, seed=seed).image
 
     return restore, sum(own.numel() for own in restorer.model.parameters() if own.requires_grad)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from defusion.evaluation.ledger import Ledger, Row
+from defusion.ledger import Ledger, Row
 
 
 def row(name: str, psnr: float = 30.0) -> Row:

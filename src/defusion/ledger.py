@@ -1,4 +1,4 @@
-"""The scores of the pictures done so far, on the disk: what an interrupted evaluation goes on from."""
+"""Records of the pictures done so far, on the disk: what interrupted work goes on from."""
 
 import json
 import os
@@ -9,18 +9,18 @@ from typing import Any, TypeAlias
 from defusion.files import replacing
 
 Row: TypeAlias = dict[str, Any]
-"""A picture's record: {"name", "input": {"psnr": ...}, "restored": {...}, "seconds"}."""
+"""A picture's record: its "name", and what else was noted of it."""
 
 
 class Ledger:
     """One JSON line a picture, written through to the disk before the next picture begins.
 
-    The first line says what is evaluated; a ledger of something else is begun anew. A line cut off by a crash
+    The first line says what is done; a ledger of something else is begun anew. A line cut off by a crash
     is dropped, and with it nothing but its picture.
 
     Args:
         file: made when missing.
-        identity: all that fixes the scores (task, data, weights, steps, ...), JSON values.
+        identity: all that fixes the results (task, data, weights, steps, ...), JSON values.
     """
 
     def __init__(self, file: Path, identity: Mapping[str, Any]) -> None:
@@ -39,7 +39,7 @@ class Ledger:
         self.rows[row["name"]] = row
 
     def close(self) -> None:
-        """Removes the file: the evaluation is complete and its results are elsewhere."""
+        """Removes the file: the work is complete and its results are elsewhere."""
         self.file.unlink(missing_ok=True)
 
     def _read(self) -> dict[str, Row]:

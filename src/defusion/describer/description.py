@@ -1,0 +1,34 @@
+"""What a describer says of a picture: an instruction, with how sure it is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from defusion.instruction import VisualInstruction
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description(VisualInstruction):
+    """An instruction in the tokenizer's own vocabulary; its `picture` is the chart that the codes decode to.
+
+    Attributes:
+        codes: indices into the tokenizer's codebook, (1, N), row by row; those of the clean chart where nothing is
+            wrong.
+        confidences: degradation -> probability that the picture has it, in [0, 1], all of them.
+        severities: degradation -> how strong it is if it is there, in [0, 1].
+    """
+
+    codes: Tensor
+    confidences: Mapping[str, float]
+    severities: Mapping[str, float]
+
+    @property
+    def words(self) -> str:
+        """In words: "rain (severity 0.6, 98% sure) + noise (severity 0.3, 91% sure)"; "clean (97% sure)"."""
+        found = [name for name in self.shown.split("+") if name in self.confidences]
+        if not found:
+            return f"{self.shown} ({1 - max(self.confidences.values()):.0%} sure)"
+        return " + ".join(
+            f"{name} (severity {self.severities[name]:.1f}, {self.confidences[name]:.0%} sure)" for name in found
+        )

@@ -1,0 +1,132 @@
+"""Training of the describer, as a LightningModule."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from lightning import LightningModule
+from torch import Tensor
+
+from defusion.degradations.library import NAMES
+from defusion.describer.network import PRESENT, Describer, DescriberConfig, Logits
+from defusion.optimisation import OptimizerName, scheduled
+from defusion.tokenizer.network import Tokenizer
+from defusion.types import Batch
+
+
+class DescriberModule(LightningModule):
+    """Trains a describer to write the instruction of a degraded picture.
+
+    The batches show on the canonical chart exactly what degraded lq (`data.synthesis.canonical`); a picture that is
+    not degraded is to be described by the clean chart.
+
+    Args:
+        tokenizer: folder of a trained tokenizer, whose codes are written; it stays frozen.
+        describer: the shape of the network.
+        names_weight: of the loss of the degradations' names.
+        severity_weight: of the loss of their severities.
+        optimizer: "muon" or "adamw".
+        learning_rate: peak rate.
+        final_learning_rate: at the end of the cosine decay.
+        warmup_steps: of linear warm-up.
+        weight_decay: decoupled.
+        gradient_clip: largest norm of the gradient.
+        start: folder of a describer to start from; null for a fresh one.
+    """
+
+    def __init__(
+        self,
+        tokenizer: str,
+        describer: DescriberConfig = DescriberConfig(),
+        names_weight: float = 4.0,
+        severity_weight: float = 1.0,
+        optimizer: OptimizerName = "muon",
+        learning_rate: float = 1e-3,
+        final_learning_rate: float = 1e-6,
+        warmup_steps: int = 200,
+        weight_decay: float = 0.02,
+        gradient_clip: float = 1.0,
+        start: str | None = None,
+    ) -> None:
+        super().__init__()
+        known = Tokenizer.load(tokenizer)
+        self.describer = Describer(describer, known) if start is None else Describer.load(start, known)
+        self.describer.features.to(memory_format=torch.channels_last)
+        self.names_weight = names_weight
+        self.severity_weight = severity_weight
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.final_learning_rate = final_learning_rate
+        self.warmup_steps = warmup_steps
+        self.weight_decay = weight_decay
+        self.gradient_clip = gradient_clip
+
+    def on_fit_start(self) -> None:
+        """Checks that the data shows the grounds that the tokenizer knows, and the canonical one."""
+        data: Any = getattr(self.trainer, "datamodule", None)
+        self.describer.tokenizer.config.check_chart(data)
+        synthesis = getattr(getattr(data, "synthesis", None), "config", None)
+        if synthesis is not None and not synthesis.canonical:
+            raise ValueError("data.synthesis.canonical: expected true, for a describer writes on the canonical chart")
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Cross-entropy of names and codes, and the error of the severities that are there."""
+        assert batch.severities is not None, "training batches have severities"
+        logits = self.describer(batch.lq.contiguous(memory_format=torch.channels_last))
+        names = named(batch.task).to(logits.names)
+        there = names.sum().clamp(min=1)
+        terms = {
+            "names": F.binary_cross_entropy_with_logits(logits.names, names),
+            "severity": ((logits.severities.sigmoid() - batch.severities.to(names)).abs() * names).sum() / there,
+            "codes": F.cross_entropy(logits.codes.flatten(0, 1), self._codes(batch).flatten()),
+        }
+        loss = self.names_weight * terms["names"] + self.severity_weight * terms["severity"] + terms["codes"]
+        self.log_dict({f"train/{name}": term for name, term in terms.items()}, batch_size=len(names))
+        self.log("train/loss", loss, prog_bar=True, batch_size=len(names))
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """The share of pictures whose degradations are all named, and no others."""
+        logits: Logits = self.describer(batch.lq.contiguous(memory_format=torch.channels_last))
+        exact = ((logits.names.sigmoid() >= PRESENT) == named(batch.task).to(self.device).bool()).all(1)
+        self.log("val/named_exactly", exact.float().mean(), batch_size=len(exact), sync_dist=True, prog_bar=True)
+        for task in set(batch.task):
+            own = exact[torch.tensor([name == task for name in batch.task], device=exact.device)]
+            self.log(f"val/{task}/named_exactly", own.float().mean(), batch_size=len(own), sync_dist=True)
+
+    def _codes(self, batch: Batch) -> Tensor:
+        """What is to be written, (B, N): the clean chart of pictures that are not degraded."""
+        clean = torch.tensor([task == "clean" for task in batch.task], device=batch.lq.device)
+        charts = torch.where(clean[:, None, None, None], batch.ground, batch.instruction)
+        return self.describer.tokenizer.indices(charts)
+
+    def configure_optimizers(self) -> Any:
+        """The optimiser, with linear warm-up and cosine decay over the whole run."""
+        return scheduled(
+            self.optimizer,
+            self._trained(),
+            self.describer.hidden_weights(),
+            self.trainer.estimated_stepping_batches,
+            self.learning_rate,
+            self.final_learning_rate,
+            self.warmup_steps,
+            self.weight_decay,
+        )
+
+    def _trained(self) -> list[torch.nn.Parameter]:
+        """All but the tokenizer's."""
+        return [parameter for parameter in self.parameters() if parameter.requires_grad]
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Clips the gradient and logs its norm."""
+        self.log("train/gradient_norm", torch.nn.utils.clip_grad_norm_(self._trained(), self.gradient_clip))
+
+    def save_weights(self, folder: Path) -> None:
+        """Writes the describer for inference, read by `Describer.load`."""
+        self.describer.save(folder)
+
+
+def named(tasks: tuple[str, ...]) -> Tensor:
+    """Which degradations are in "rain+noise", ...: (B, 11), 1 or 0, in the order of the library."""
+    return torch.tensor([[float(name in task.split("+")) for name in NAMES] for task in tasks])

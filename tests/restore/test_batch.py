@@ -1,0 +1,375 @@
+"""Many files: what is done stays done, what fails stops nothing else, and bad files are one line each."""
+
+import io
+import os
+import stat
+import struct
+import sys
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, PngImagePlugin
+
+from defusion import cli
+from defusion.diffusion.model import Defusion
+from defusion.imageio import image_size, read_image
+from defusion.restore import batch
+from defusion.restore.batch import How, Results, restore_files
+from defusion.restore.places import Place, places
+from defusion.restore.restorer import Restorer
+
+Run = Callable[..., int]
+
+
+@pytest.fixture
+def restorer(model: Defusion) -> Restorer:
+    return Restorer(model, "cpu")
+
+
+@pytest.fixture
+def holiday(tmp_path: Path) -> Path:
+    draw = np.random.default_rng(0)
+    for name in ("a.png", "b.jpg", "deep/c.png"):
+        (tmp_path / "holiday" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(draw.integers(0, 256, (20, 30, 3), dtype=np.uint8)).save(tmp_path / "holiday" / name)
+    return tmp_path / "holiday"
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, weights: Path) -> Run:
+    """`defusion restore ARGUMENTS` with small weights in an empty folder; the exit code."""
+    monkeypatch.chdir(tmp_path)
+
+    def start(*arguments: object) -> int:
+        monkeypatch.setattr(sys, "argv", ["defusion", "restore", *map(str, arguments), "--weights", str(weights)])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        return int(stopped.value.code or 0)
+
+    return start
+
+
+def restored(restorer: Restorer, holiday: Path, how: How, **options: Any) -> Results:
+    out = holiday.parent / "out"
+    return restore_files(restorer, places([str(holiday)], out), out, how, "these weights", **options)
+
+
+def states(results: Results) -> list[str]:
+    return [row.state for row in results.rows]
+
+
+def test_what_is_done_stays_done(restorer: Restorer, holiday: Path) -> None:
+    how = How("rain")
+    assert states(restored(restorer, holiday, how)) == ["restored"] * 3
+    out = holiday.parent / "out"
+    before = {file: file.stat().st_mtime_ns for file in out.rglob("*.*g")}
+    assert len(before) == 3
+    assert states(restored(restorer, holiday, how)) == ["done before"] * 3
+    assert {file: file.stat().st_mtime_ns for file in out.rglob("*.*g")} == before
+    os.utime(holiday / "a.png", ns=(1, 1))
+    (out / "b.jpg").unlink()
+    results = restored(restorer, holiday, how)
+    assert states(results) == ["failed", "restored", "done before"]
+    assert "is there already; --overwrite replaces it" in results.failed[0].note
+    assert states(restored(restorer, holiday, how, overwrite=True)) == ["restored"] * 3
+
+
+def test_results_of_another_way_are_not_taken_for_these(restorer: Restorer, holiday: Path) -> None:
+    assert states(restored(restorer, holiday, How("rain"))) == ["restored"] * 3
+    assert states(restored(restorer, holiday, How("rain", strength=0.5))) == ["failed"] * 3
+    assert states(restored(restorer, holiday, How("rain", strength=0.5), overwrite=True)) == ["restored"] * 3
+    shown = restorer.instruction("rain")
+    assert How(shown).identity() != How(restorer.instruction("rain", 1)).identity()
+    assert How(shown).identity() == How(restorer.instruction("rain")).identity()
+
+
+def test_an_interrupted_run_goes_on(restorer: Restorer, holiday: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = batch.write_stored
+    written: list[Path] = []
+
+    def interrupted(path: Path, *rest: Any) -> None:
+        if len(written) == 2:
+            raise KeyboardInterrupt
+        written.append(path)
+        write(path, *rest)
+
+    monkeypatch.setattr(batch, "write_stored", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        restored(restorer, holiday, How("rain"))
+    monkeypatch.setattr(batch, "write_stored", write)
+    assert states(restored(restorer, holiday, How("rain"))) == ["done before", "done before", "restored"]
+
+
+@pytest.mark.parametrize(
+    ("error", "note"),
+    [
+        (OSError(28, "No space left on device", "out/a.png"), "No space left on device: out/a.png"),
+        (PermissionError(13, "Permission denied", "out/a.png"), "Permission denied: out/a.png"),
+        (MemoryError(), "give a smaller --tile"),
+        (torch.OutOfMemoryError("CUDA"), "give a smaller --tile"),
+        (RuntimeError("two\nlines"), "two lines"),
+        (ZeroDivisionError(), "ZeroDivisionError"),
+    ],
+)
+def test_whatever_fails_stops_nothing_else(
+    restorer: Restorer, holiday: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, note: str
+) -> None:
+    write = batch.write_stored
+
+    def fail(path: Path, *rest: Any) -> None:
+        if path.name == "a.png":
+            raise error
+        write(path, *rest)
+
+    monkeypatch.setattr(batch, "write_stored", fail)
+    results = restored(restorer, holiday, How("rain"))
+    assert states(results) == ["failed", "restored", "restored"]
+    assert note in results.failed[0].note
+    assert "\n" not in results.failed[0].note
+
+
+def test_a_picture_is_not_written_over_itself(restorer: Restorer, holiday: Path) -> None:
+    places = [Place((holiday / "a.png").resolve(), "a.png")]
+    before = (holiday / "a.png").read_bytes()
+    results = restore_files(restorer, places, holiday, How("rain"), "w", overwrite=True)
+    assert "is the picture itself" in results.failed[0].note
+    assert (holiday / "a.png").read_bytes() == before
+
+
+def test_the_command_restores_a_folder(run: Run, holiday: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("holiday", "--out", "out", "--instruction", "rain:0.8+noise", "--strength", "rain=1,noise=0.5") == 0
+    for name in ("a.png", "b.jpg", "deep/c.png"):
+        assert read_image(Path("out") / name).shape == (20, 30, 3)
+    assert read_image("out/contact_sheet.png").shape[0] > 256
+    assert "3 restored" in capsys.readouterr().out
+    assert run("holiday", "--out", "out", "--instruction", "rain:0.8+noise", "--strength", "rain=1,noise=0.5") == 0
+    assert "3 done before" in capsys.readouterr().out
+
+
+def test_the_command_takes_a_list(run: Run, holiday: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("holiday/a.png\nholiday/deep/c.png\n"))
+    assert run("-", "--out", "out", "--instruction", "rain", "--format", "webp", "--no-sheet") == 0
+    assert sorted(file.name for file in Path("out").iterdir()) == [".defusion.jsonl", "a.webp", "c.webp"]
+
+
+def test_failures_are_listed_and_the_exit_code_is_1(
+    run: Run, holiday: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (holiday / "b.jpg").write_bytes(b"no picture")
+    assert run("holiday", "--out", "out", "--instruction", "rain") == 1
+    error = capsys.readouterr().err
+    assert "1 of 3 pictures failed" in error
+    assert "b.jpg" in error
+    assert "Traceback" not in error
+    assert Path("out/a.png").exists()
+
+
+def test_grids_are_drawn(run: Run, holiday: Path) -> None:
+    assert run("holiday/a.png", "--out", "out", "--instruction", "rain", "--grid") == 0
+    assert read_image("out/a.png_grid.png").shape[1] > 5 * 256
+
+
+def test_a_pair_shows_what_to_remove(run: Run, holiday: Path) -> None:
+    draw = np.random.default_rng(1)
+    hq = draw.integers(60, 190, (72, 80, 3), dtype=np.uint8)
+    noisy = np.clip(hq + draw.normal(0, 20, hq.shape), 0, 255).astype(np.uint8)
+    for name, picture in (("before", noisy), ("after", hq)):
+        Image.fromarray(picture).save(f"{name}.png")
+    like = ("--like", "before.png", "after.png")
+    assert run("holiday/a.png", "--out", "out", *like, "--instruction", "noise") == 0
+    assert (read_image("out/a.png") != read_image("holiday/a.png")).any()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--instruction", "fog"], "unknown degradation 'fog'"),
+        (["--instruction", "rain", "--strength", "2"], "strength: expected a number in [0, 1]"),
+        (["--instruction", "rain", "--strength", "much"], "--strength: expected 0.5, or rain=1,noise=0.3"),
+        (["--instruction", "rain", "--format", "gif"], "--format: expected one of"),
+        (["--instruction", "rain", "--tile", "100"], "tile: expected at least 192 px"),
+        (["--instruction", "auto"], "no describer"),
+        ([], "no describer"),
+        (["--instruction", "rain", "--chart", "a", "b"], "--chart: expected it alone"),
+        (["--like", "holiday/a.png", "holiday/b.jpg"], "these have not"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(
+    run: Run, holiday: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert run("holiday/a.png", "--out", "out", *arguments) in (1, 2)
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+    assert not list(Path("out").glob("*.png"))
+
+
+def png(width: int, height: int, depth: int = 8, kind: int = 2, data: bytes = b"") -> bytes:
+    """A PNG file with a header of our choice."""
+    file = io.BytesIO()
+    file.write(b"\x89PNG\r\n\x1a\n")
+    header = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0)
+    for name, own in ((b"IHDR", header), (b"IDAT", zlib.compress(data)), (b"IEND", b"")):
+        PngImagePlugin.putchunk(file, name, own)
+    return file.getvalue()
+
+
+def saved(form: str, size: tuple[int, int] = (30, 20), mode: str = "RGB", **options: Any) -> bytes:
+    file = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    Image.fromarray(noise).convert(mode).save(file, form, **options)
+    return file.getvalue()
+
+
+def frames(form: str) -> bytes:
+    file = io.BytesIO()
+    own = [Image.new("RGB", (8, 8), (shade, 0, 0)) for shade in (0, 100, 200)]
+    own[0].save(file, form, save_all=True, append_images=own[1:])
+    return file.getvalue()
+
+
+def floats(values: float) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(np.full((8, 8), values, np.float32)).save(file, "TIFF")
+    return file.getvalue()
+
+
+JPEG, PNG, WEBP, TIFF = (saved(form) for form in ("JPEG", "PNG", "WEBP", "TIFF"))
+BAD: dict[str, tuple[bytes, str]] = {
+    "empty.png": (b"", "not a picture"),
+    "empty.jpg": (b"", "not a picture"),
+    "zeros.png": (bytes(5000), "not a picture"),
+    "zeros.jpg": (bytes(5000), "not a picture"),
+    "text.png": (b"hello\n" * 50, "not a picture"),
+    "page.jpg": (b"<!DOCTYPE html><html></html>", "not a picture"),
+    "vector.png": (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "not a picture"),
+    "document.tif": (b"%PDF-1.4\n%%EOF\n", "not a picture"),
+    "archive.png": (b"PK\x03\x04" + bytes(100), "not a picture"),
+    "pickle.png": (b"\x80\x04cos\nsystem\n", "not a picture"),
+    "truncated.png": (PNG[: len(PNG) // 2], ""),
+    "truncated.jpg": (JPEG[: len(JPEG) // 2], ""),
+    "truncated.webp": (WEBP[: len(WEBP) // 2], ""),
+    "truncated.tif": (TIFF[: len(TIFF) // 2], ""),
+    "header.png": (PNG[:33], ""),
+    "header.jpg": (JPEG[:20], ""),
+    "signature.png": (PNG[:8], ""),
+    "damaged.png": (PNG[:60] + bytes(40) + PNG[100:], ""),
+    "damaged.webp": (WEBP[:20] + bytes(12) + WEBP[32:100], ""),
+    "checksum.png": (PNG[:29] + b"\0\0\0\0" + PNG[33:], ""),
+    "bomb.png": (png(40_000, 40_000), "decompression bomb"),
+    "bomb_wide.png": (png(2**30, 1), ""),
+    "bomb_grey.png": (png(60_000, 60_000, 1, 0), "decompression bomb"),
+    "no_width.png": (png(0, 5), ""),
+    "no_pixels.png": (png(20, 20), ""),
+    "short.png": (png(20, 20, data=bytes(100)), ""),
+    "wrong_depth.png": (png(4, 4, depth=7, data=bytes(100)), ""),
+    "wrong_kind.png": (png(4, 4, kind=5, data=bytes(100)), ""),
+    "animated.gif": (frames("GIF"), "3 frames"),
+    "animated.webp": (frames("WEBP"), "3 frames"),
+    "animated.png": (frames("PNG"), "3 frames"),
+    "pages.tif": (frames("TIFF"), "3 frames"),
+    "nan.tif": (floats(float("nan")), "8- or 16-bit samples"),
+    "infinite.tif": (floats(float("inf")), "8- or 16-bit samples"),
+    "floats.tif": (floats(0.5), "8- or 16-bit samples"),
+    "lab.tif": (saved("TIFF", mode="LAB"), "8- or 16-bit samples"),
+    "half_name.jpeg": (JPEG[2:], "not a picture"),
+    "twice_truncated.jpg": (JPEG[:200], ""),
+    "avif.avif": (b"\0\0\0\x1cftypavif" + bytes(50), ""),
+    "jp2.jp2": (b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(50), ""),
+    "bmp.bmp": (b"BM" + bytes(60), ""),
+    "tiff.tif": (b"II*\0" + bytes(60), ""),
+    "ppm.ppm": (b"P6\n100000 100000\n255\n", ""),
+    "ppm_short.ppm": (b"P6\n10 10\n255\nabc", ""),
+    "ppm_words.ppm": (b"P6\nten ten\n255\n", ""),
+}
+"""File -> its bytes, and what the line about it must say."""
+
+GOOD: dict[str, bytes] = {
+    "pixel.png": saved("PNG", (1, 1)),
+    "row.png": saved("PNG", (300, 1)),
+    "narrow.png": saved("PNG", (3, 2000)),
+    "cmyk.jpg": saved("JPEG", mode="CMYK"),
+    "palette.png": saved("PNG", mode="P"),
+    "bilevel.png": saved("PNG", mode="1"),
+    "grey.jpg": saved("JPEG", mode="L"),
+    "really_a.jpg": PNG,
+    "really_b.png": JPEG,
+    "damaged_profile.png": saved("PNG", icc_profile=b"nothing"),
+    "damaged_exif.jpg": saved("JPEG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff"),
+    "interlaced.jpg": saved("JPEG", progressive=True),
+}
+
+
+def test_there_are_more_than_fifty() -> None:
+    assert len(BAD) + len(GOOD) >= 50
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_file_is_one_line(
+    name: str, run: Run, holiday: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    content, message = BAD[name]
+    (tmp_path / name).write_bytes(content)
+    assert run(name, "holiday/a.png", "--out", "out", "--instruction", "rain") == 1
+    out, error = capsys.readouterr()
+    assert "Traceback" not in out + error
+    lines = error.strip().splitlines()
+    assert len(lines) == 2, error
+    assert name in lines[1]
+    assert message in lines[1]
+    assert sorted(file.name for file in Path("out").rglob("*")) == [".defusion.jsonl", "a.png"]
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_an_unusual_file_is_restored(name: str, run: Run, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(GOOD[name])
+    assert run(name, "--out", "out", "--instruction", "rain") == 0
+    assert image_size(Path("out") / name) == image_size(tmp_path / name)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everything")
+def test_what_may_not_be_read_or_written_is_one_line(
+    run: Run, holiday: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (holiday / "a.png").chmod(0)
+    assert run("holiday/a.png", "--out", "out", "--instruction", "rain") == 1
+    assert "Permission denied" in capsys.readouterr().err
+    (holiday / "a.png").chmod(stat.S_IRUSR)
+    Path("closed").mkdir(mode=stat.S_IRUSR | stat.S_IXUSR)
+    assert run("holiday/a.png", "--out", "closed", "--instruction", "rain") in (1, 2)
+    assert "Permission denied" in capsys.readouterr().err
+
+
+def test_an_output_that_cannot_be_a_folder_is_one_line(
+    run: Run, holiday: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("out").write_text("a file")
+    assert run("holiday/a.png", "--out", "out", "--instruction", "rain") == 2
+    assert capsys.readouterr().err.startswith("defusion: ")
+    assert Path("out").read_text() == "a file"
+
+
+def test_a_full_disk_leaves_nothing_behind(
+    run: Run, holiday: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(self: Image.Image, file: Path, **_: Any) -> None:
+        Path(file).write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    assert run("holiday", "--out", "out", "--instruction", "rain") == 1
+    assert "No space left on device" in capsys.readouterr().err
+    assert [file.name for file in Path("out").rglob("*") if file.is_file()] == [".defusion.jsonl"]
+
+
+def test_a_picture_that_vanishes_is_one_line(restorer: Restorer, holiday: Path) -> None:
+    found = places([str(holiday)], holiday.parent / "out")
+    (holiday / "a.png").unlink()
+    results = restore_files(restorer, found, holiday.parent / "out", How("rain"), "w")
+    assert states(results) == ["failed", "restored", "restored"]
+    assert "No such file" in results.failed[0].note
