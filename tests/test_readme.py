@@ -1,4 +1,4 @@
-"""Every command of the README, run: trainings for one small step, the rest on small pictures with small weights."""
+"""Every command of the README and the guides, run: trainings for one small step, the rest on small pictures."""
 
 import re
 import shlex
@@ -15,11 +15,14 @@ from PIL import Image as Picture
 from defusion import cli
 from defusion.diffusion.model import Defusion
 from defusion.evaluation.benchmarks import BENCHMARKS
+from defusion.grounds.chart import Chart
+from defusion.grounds.printed import Sheet
 from defusion.imageio import read_image
 from defusion.tokenizer.network import Tokenizer, TokenizerConfig
 
 ROOT = Path(__file__).resolve().parents[1]
-BLOCKS = re.findall(r"```(\w+)\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCKS = [found for page in PAGES for found in re.findall(r"```(\w+)\n(.*?)```", page.read_text(), re.S)]
 LINES = [line.partition("  #")[0].strip() for kind, block in BLOCKS if kind == "sh" for line in block.splitlines()]
 PYTHON = [block for kind, block in BLOCKS if kind == "python"]
 ELSEWHERE = {"make demo", "make test", "make lint", "make test-all", "make tensorboard", "make bench"}
@@ -37,21 +40,20 @@ ONE_SMALL_STEP = [
 def home(tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with all that the README's commands name."""
     draw = np.random.default_rng(0)
-    names = [
-        "photo.jpg",
-        "rain.jpg",
-        "before.png",
-        "after.png",
-        "chart.jpg",
-        "chart_in_rain.jpg",
+    names = [f"{name}.jpg" for name in ("photo", "rain")] + [f"{name}.png" for name in ("before", "after")]
+    names += [
+        "scans/deep/a.tif",
         "GoPro/input/a.png",
         "GoPro/target/a.png",
+        "shown/ground.png",
+        "shown/instruction.png",
     ]
     names += [f"{folder}/{name}.png" for folder in ("photos", "holiday", "Kodak24") for name in "abc"]
     names += [f"{folder}/{side}/a.png" for folder in ("Rain100L", "benchmarks/GoPro") for side in ("input", "target")]
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         Picture.fromarray(draw.integers(0, 256, (72, 80, 3), dtype=np.uint8)).save(tmp_path / name)
+    Picture.fromarray(Sheet(Chart(64)).draw(64)).save(tmp_path / "sheet.jpg")
     (tmp_path / "experiments").symlink_to(ROOT / "experiments")
     for size in ("nano", "small"):
         settings = yaml.safe_load((ROOT / f"experiments/tokenizer/{size}.yaml").read_text())
@@ -79,10 +81,10 @@ def commands(line: str) -> list[list[str]]:
 
 def test_the_readme_has_commands() -> None:
     assert len(LINES) > 12
-    assert len(PYTHON) == 1
+    assert len(PYTHON) == 2
 
 
-@pytest.mark.parametrize("line", [line for line in LINES if line and line not in ELSEWHERE])
+@pytest.mark.parametrize("line", dict.fromkeys(line for line in LINES if line and line not in ELSEWHERE))
 @pytest.mark.filterwarnings("ignore:.*no last checkpoint available")  # a single small step leaves none
 def test_a_command_runs(line: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = commands(line)
@@ -98,6 +100,7 @@ def test_a_command_runs(line: str, home: Path, monkeypatch: pytest.MonkeyPatch) 
         assert stopped.value.code == 0
 
 
-def test_the_python_example_runs(home: Path) -> None:
-    exec(PYTHON[0], {})
+@pytest.mark.parametrize("number", range(len(PYTHON)))
+def test_the_python_examples_run(number: int, home: Path) -> None:
+    exec(PYTHON[number], {})
     assert read_image(home / "restored.png").shape == read_image(home / "rain.jpg").shape

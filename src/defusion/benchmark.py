@@ -4,12 +4,15 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from rich.table import Table
 
 from defusion.optimisation import scheduled
 from defusion.precision import autocast
+from defusion.random import generator
+from defusion.restore.restorer import Restorer
 from defusion.types import Batch
 from defusion.unet.unet import UNet, UNetConfig
 
@@ -93,10 +96,44 @@ def compare(
     return rows
 
 
-def table(rows: Sequence[Timing], batch_size: int) -> Table:
+def compare_restoration(restorer: Restorer, height: int, width: int, repeats: int) -> Sequence[Timing]:
+    """Times the restoration of one picture in one and in four steps, beside NAFNet of width 32, in one precision.
+
+    NAFNet (Chen et al., 2022) is that of its GoPro weights, with fresh ones, through spandrel.
+
+    Args:
+        restorer: the model.
+        height: of the picture, in pixels.
+        width: of the picture.
+        repeats: restorations timed.
+    """
+    from defusion.peers.network import NAFNetConfig, Peer
+
+    device = restorer.device
+    picture = torch.rand(3, height, width, generator=generator(0))
+    shown = restorer.instruction("noise")
+    peer = (
+        Peer(NAFNetConfig(32, (1, 1, 1, 28), 1, (1, 1, 1, 1))).eval().to(device).to(memory_format=torch.channels_last)
+    )
+
+    def nafnet() -> None:
+        with torch.inference_mode(), autocast(device):
+            lq = picture[None].to(device).contiguous(memory_format=torch.channels_last)
+            peer.restore(lq).float().cpu()
+
+    ours = sum(own.numel() for own in restorer.model.parameters())
+    rows = [
+        Timing(f"ours, {steps} step(s)", ours, seconds(partial(restorer, picture, shown, steps=steps), repeats, device))
+        for steps in (1, 4)
+    ]
+    count = sum(own.numel() for own in peer.parameters())
+    return [*rows, Timing("NAFNet, width 32", count, seconds(nafnet, repeats, device))]
+
+
+def table(rows: Sequence[Timing], batch_size: int, title: str = "") -> Table:
     """The timings, as ratios to the network's too."""
     reference = next(row for row in rows if row.parameters)
-    result = Table(title=f"One training step, batch of {batch_size}", title_justify="left")
+    result = Table(title=title or f"One training step, batch of {batch_size}", title_justify="left")
     for column in ("", "parameters", "ms", "samples/s", "to the network"):
         result.add_column(column, justify="left" if not column else "right")
     for row in rows:

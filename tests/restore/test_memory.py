@@ -43,7 +43,7 @@ def test_a_pixel_takes_no_more_than_is_reckoned(channels: tuple[int, ...], block
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     measured, reckoned = float(done.stdout), bytes_a_pixel(UNetConfig(channels, blocks))
     print(f"{channels}: {measured:.0f} bytes a pixel, reckoned {reckoned:.0f}")
-    assert 0.25 * reckoned < measured < reckoned
+    assert 0.5 * reckoned < measured < reckoned
 
 
 def test_tiles_grow_with_the_memory_and_fit_the_stride(monkeypatch: pytest.MonkeyPatch) -> None:

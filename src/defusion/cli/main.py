@@ -5,6 +5,7 @@ import sys
 import typer
 from rich import get_console
 
+from defusion.cli.chart import chart
 from defusion.cli.evaluation import evaluate, tasks
 from defusion.cli.obedience import obedience
 from defusion.cli.pictures import degrade, ground
@@ -13,7 +14,7 @@ from defusion.cli.study import ablation, peers
 from defusion.cli.training import bench, demo, train
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-for command in (ground, degrade, restore, describe, tasks, obedience, demo, bench, ablation, peers):
+for command in (ground, chart, degrade, restore, describe, tasks, obedience, demo, bench, ablation, peers):
     app.command()(command)
 app.command("eval")(evaluate)
 # LightningCLI reads the arguments itself, and helps itself.

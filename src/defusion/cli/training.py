@@ -11,7 +11,7 @@ from rich import get_console
 from data_modules.clean import EmbeddedPairs
 from data_modules.plan import SynthesisConfig
 from data_modules.restoration import RestorationDataModule
-from defusion.benchmark import compare, table
+from defusion.benchmark import compare, compare_restoration, table
 from defusion.cli.options import WEIGHTS, Out, Seed, Weights
 from defusion.degradations.library import NAMES
 from defusion.evaluation.demonstration import demonstrate
@@ -44,8 +44,15 @@ def bench(
     ),
     repeats: Annotated[int, typer.Option(min=1, help="Steps timed; the median counts.")] = 5,
     compiled: Annotated[bool, typer.Option("--compile", help="Time torch.compile too.")] = False,
+    restoration: Annotated[bool, typer.Option("--restore", help="Time restoring a picture instead.")] = False,
+    weights: Weights = WEIGHTS,
+    size: Annotated[tuple[int, int], typer.Option(help="Height and width of that picture.")] = (1024, 1024),
 ) -> None:
-    """Time a training step: the network, its plain counterpart, and the synthesis beside it."""
+    """Time a training step (the network, its plain counterpart, the synthesis beside it), or restoring a picture."""
+    if restoration:
+        title = f"One picture of {size[0]} x {size[1]} px"
+        get_console().print(table(compare_restoration(Restorer.from_pretrained(weights), *size, repeats), 1, title))
+        return
     settings = yaml.safe_load(config.read_text())
     unet = UNetConfig(**settings["model"]["init_args"]["model"]["unet"])
     data = settings["data"]["init_args"]

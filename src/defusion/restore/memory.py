@@ -8,7 +8,7 @@ from defusion.unet.unet import UNetConfig
 MIN_TILE, MAX_TILE = 256, 1024
 """Sides of automatic tiles, in pixels: larger ones are no faster."""
 
-_MAPS = 16
+_MAPS = 8
 """Feature maps of a level that are alive at once, in float32, at the most (tests/restore/test_memory.py)."""
 _SHARE = 0.25
 """Of the free memory that tiles may take."""

@@ -1,0 +1,58 @@
+"""The command `chart`: the test chart on paper, and back."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import get_console
+
+from defusion.cli.options import WEIGHTS, Weights
+from defusion.grounds.chart import Chart
+from defusion.grounds.printed import print_chart
+from defusion.grounds.reading import read_chart
+from defusion.imageio import read_image, write_png
+from defusion.pretrained import find
+from defusion.tokenizer.network import Tokenizer
+
+_COARSE = 2.0
+"""Pixels of the photograph a pixel of the chart, from which its fine grain is lost."""
+
+
+def chart(
+    printed: Annotated[Path | None, typer.Option("--print", help="Write a page to be printed, a PDF.")] = None,
+    paper: Annotated[str, typer.Option(help="a4 or letter.")] = "a4",
+    read: Annotated[Path | None, typer.Option("--read", help="A photograph of the page under what is wrong.")] = None,
+    clean: Annotated[
+        Path | None,
+        typer.Option("--clean", help="With nothing wrong: places colours and page."),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="Where ground.png and instruction.png are written.")] = Path(
+        "shown"
+    ),
+    weights: Weights = WEIGHTS,
+) -> None:
+    """Print the test chart with marks in its corners, or read a photograph of it back as an instruction."""
+    if (printed is None) == (read is None):
+        raise ValueError("chart: expected --print chart.pdf, or --read photo.jpg; one of them")
+    known = Tokenizer.load(find(weights) / "tokenizer").config
+    own = Chart(known.ground_size, known.ground_kind)
+    console = get_console()
+    if printed is not None:
+        print_chart(printed, own, paper)
+        console.print(f"wrote {printed}: print it at full size; in photographs the chart is to be {own.size} px wide")
+        return
+    assert read is not None
+    found = read_chart(read_image(read), own, None if clean is None else read_image(clean))
+    files = {"ground": found.ground, "instruction": found.picture}
+    for name, picture in files.items():
+        write_png(out / f"{name}.png", picture[0])
+    console.print(
+        f"the chart is {own.size * found.scale:.0f} px wide in the photograph ({own.size} is best); wrote "
+        f"{out}/ground.png and {out}/instruction.png: restore ... --chart {out}/ground.png {out}/instruction.png",
+        highlight=False,
+    )
+    if found.scale > _COARSE:
+        console.print(
+            f"[yellow]the chart is {found.scale:.1f} times as large as it should be: noise, rain and JPEG look finer "
+            "on it than they are in the picture; photograph it from further away[/yellow]"
+        )
