@@ -25,7 +25,15 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCKS = [found for page in PAGES for found in re.findall(r"```(\w+)\n(.*?)```", page.read_text(), re.S)]
 LINES = [line.partition("  #")[0].strip() for kind, block in BLOCKS if kind == "sh" for line in block.splitlines()]
 PYTHON = [block for kind, block in BLOCKS if kind == "python"]
-ELSEWHERE = {"make demo", "make test", "make lint", "make test-all", "make tensorboard", "make bench"}
+ELSEWHERE = {
+    "make demo",
+    "make test",
+    "make lint",
+    "make test-all",
+    "make tensorboard",
+    "make bench",
+    ".venv/bin/defusion app",
+}
 """Minutes long, or they never end: what they expand to is tested in test_project.py, what they do in its own tests."""
 
 ONE_SMALL_STEP = [

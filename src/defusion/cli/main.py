@@ -5,8 +5,10 @@ import sys
 import typer
 from rich import get_console
 
+from defusion.cli.app import app as page
 from defusion.cli.chart import chart
 from defusion.cli.evaluation import evaluate, tasks
+from defusion.cli.export import export
 from defusion.cli.obedience import obedience
 from defusion.cli.pictures import degrade, ground
 from defusion.cli.restore import describe, restore
@@ -14,9 +16,10 @@ from defusion.cli.study import ablation, peers
 from defusion.cli.training import bench, demo, train
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-for command in (ground, chart, degrade, restore, describe, tasks, obedience, demo, bench, ablation, peers):
+for command in (ground, chart, degrade, restore, describe, tasks, obedience, demo, bench, export, ablation, peers):
     app.command()(command)
 app.command("eval")(evaluate)
+app.command("app")(page)
 # LightningCLI reads the arguments itself, and helps itself.
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})(train)
 

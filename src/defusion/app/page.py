@@ -1,0 +1,239 @@
+"""The page: a picture, what is to be removed from it, shown on a chart, and the restoration beside it."""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from defusion.degradations.library import NAMES
+from defusion.degradations.standard import MID_SEVERITY
+from defusion.imageio import Picture, to_uint8
+from defusion.instruction import NULL, VisualInstruction
+from defusion.restore.pictures import as_batch
+from defusion.restore.restorer import Restorer
+from defusion.restore.stored import FORMATS, read_stored, write_stored
+from defusion.restore.tiling import Group
+from defusion.types import Image
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # the page calls nobody
+import gradio as gr
+
+STEPS = (1, 2, 4)
+
+Report: TypeAlias = Callable[[float], object]
+"""Is told what share of the work is done."""
+
+_CHART_SIDE = 256
+_CSS = "footer {display: none !important} .chart img {image-rendering: pixelated}"
+
+
+class Page:
+    """What the page does, apart from how it looks.
+
+    Args:
+        restorer: the model.
+        folder: where results are written, to be downloaded.
+    """
+
+    def __init__(self, restorer: Restorer, folder: Path) -> None:
+        self.restorer = restorer
+        self.folder = folder
+
+    def charts(self, names: Sequence[str], severities: Sequence[float]) -> tuple[Picture, Picture]:
+        """The chart and its degraded twin, enlarged to be seen; see `spec`."""
+        shown = self.restorer.instruction(spec(names, severities))
+        return _enlarged(shown.ground), _enlarged(shown.picture)
+
+    def describe(self, file: str | None) -> tuple[list[str], list[float], str]:
+        """What the model takes for wrong with a picture: names, the severity of each degradation, and in words.
+
+        Raises:
+            ValueError: without a picture, for one that cannot be read, or without a describer.
+        """
+        (seen,) = self.restorer.describe(_given(file))
+        there = [name for name in NAMES if name in seen.shown.split("+")]
+        severities = [round(seen.severities[name], 2) if name in there else MID_SEVERITY for name in NAMES]
+        return there, severities, seen.words
+
+    def restore(
+        self,
+        file: str | None,
+        names: Sequence[str],
+        severities: Sequence[float],
+        pictures: tuple[str, str] | None,
+        strength: float,
+        steps: int,
+        report: Report = lambda share: None,
+    ) -> tuple[tuple[Picture, Picture], Path, str]:
+        """Restores a picture.
+
+        Args:
+            file: the picture.
+            names: of the degradations to be removed.
+            severities: of every degradation of the library, those of other names are not read.
+            pictures: instead of names, files of a chart, clean and degraded.
+            strength: in [0, 1].
+            steps: of sampling.
+            report: is told how far it is.
+
+        Returns:
+            The picture before and after, uint8 (H, W, 3); the file of the result, of the kind of the picture's; and
+            what was removed, in words.
+
+        Raises:
+            ValueError: without a picture or a degradation, or for files that cannot be read.
+        """
+        path = _given(file)
+        shown: VisualInstruction | str
+        if pictures is not None:
+            shown = VisualInstruction.of_pictures(*pictures, self.restorer.chart.size)
+        elif names:
+            shown = spec(names, severities)
+        else:
+            raise ValueError("nothing is chosen: tick what is to be removed")
+        stored = read_stored(path)
+        lq = as_batch(stored.samples)[0][0]
+        found = self.restorer(lq, shown, strength=strength, steps=steps, watch=_watched(report))
+        suffix = path.suffix if path.suffix.lower() in FORMATS else ".png"
+        result = self.folder / f"{path.stem}_restored{suffix}"
+        write_stored(result, found.image, stored)
+        words = "what the chart shows" if pictures is not None else str(shown).replace("+", " + ")
+        return (to_uint8(lq), found.numpy()), result, f"removed: {words}, strength {strength:g}, {steps} step(s)"
+
+
+def spec(names: Sequence[str], severities: Sequence[float]) -> str:
+    """ "rain:0.5+noise:0.3", in the order of image formation; "clean" of none.
+
+    Args:
+        names: of the degradations.
+        severities: of all of the library, in its order.
+    """
+    chosen = [f"{name}:{severity:g}" for name, severity in zip(NAMES, severities, strict=True) if name in names]
+    return "+".join(chosen) or NULL
+
+
+def build(restorer: Restorer, folder: Path) -> gr.Blocks:
+    """The page, to be launched; see `Page`."""
+    page = Page(restorer, folder)
+    with gr.Blocks(title="Defusion", analytics_enabled=False) as blocks:
+        gr.Markdown("# Defusion\nA picture, and on a chart what is to be removed from it.")
+        with gr.Row():
+            with gr.Column():
+                picture = gr.Image(type="filepath", sources=["upload", "clipboard"], label="Picture", elem_id="picture")
+                names = gr.CheckboxGroup(list(NAMES), label="What is wrong with it", elem_id="names")
+                look = gr.Button("Look for it", visible=restorer.describer is not None, elem_id="look")
+                sliders = [
+                    gr.Slider(0, 1, MID_SEVERITY, step=0.05, label=f"{name}: severity", visible=False, elem_id=name)
+                    for name in NAMES
+                ]
+                with gr.Row():
+                    chart, twin = (
+                        gr.Image(
+                            _enlarged(restorer.chart.canonical()),
+                            label=label,
+                            interactive=False,
+                            elem_id=label,
+                            buttons=[],
+                        )
+                        for label in ("chart", "degraded")
+                    )
+                with gr.Accordion("Or show it by pictures of a chart, clean and degraded", open=False):
+                    own = [gr.Image(type="filepath", label=label) for label in ("Chart, clean", "Chart, degraded")]
+            with gr.Column():
+                strength = gr.Slider(0, 1, 1, step=0.05, label="Strength", elem_id="strength")
+                steps = gr.Radio(list(STEPS), value=1, label="Steps")
+                go = gr.Button("Restore", variant="primary", elem_id="go")
+                words = gr.Markdown(elem_id="words")
+                result = gr.ImageSlider(label="Before and after", elem_id="result")
+                download = gr.DownloadButton("Download", interactive=False, elem_id="download")
+
+        def show(chosen: list[str], *severities: float) -> list[Any]:
+            clean, degraded = page.charts(chosen, severities)
+            return [clean, degraded, *(gr.update(visible=name in chosen) for name in NAMES)]
+
+        def look_at(file: str | None) -> list[Any]:
+            with _told():
+                there, severities, said = page.describe(file)
+            return [there, f"seen: {said}", *severities]
+
+        def restore(
+            file: str | None, clean: str | None, degraded: str | None, chosen: list[str], amount: float, count: int,
+            *severities: float, progress: gr.Progress = gr.Progress(),
+        ) -> list[Any]:  # fmt: skip
+            with _told():
+                pictures = _both(clean, degraded)
+                pair, path, said = page.restore(file, chosen, severities, pictures, amount, count, progress)
+            return [pair, said, gr.update(value=str(path), interactive=True)]
+
+        for changed in (names.change, *(slider.release for slider in sliders)):
+            changed(show, [names, *sliders], [chart, twin, *sliders], show_progress="hidden")
+        look.click(look_at, picture, [names, words, *sliders])
+        go.click(restore, [picture, *own, names, strength, steps, *sliders], [result, words, download])
+    return blocks
+
+
+def serve(restorer: Restorer, folder: Path, host: str = "127.0.0.1", port: int = 7860, block: bool = True) -> gr.Blocks:
+    """Serves the page; by default to this machine alone, and never through a tunnel.
+
+    Args:
+        restorer: the model.
+        folder: where results are written, to be downloaded.
+        host: address to listen on.
+        port: of it.
+
+    Raises:
+        OSError: when the port is taken.
+    """
+    blocks = build(restorer, folder)
+    blocks.queue(default_concurrency_limit=1)  # one restoration at a time has the whole machine
+    blocks.launch(
+        server_name=host,
+        server_port=port,
+        share=False,
+        quiet=True,
+        ssr_mode=False,
+        footer_links=[],
+        max_file_size="200mb",
+        allowed_paths=[str(folder)],
+        css=_CSS,
+    )
+
+
+class _told:
+    """What the user can mend is shown on the page."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, ValueError | OSError):
+            raise gr.Error(str(error), print_exception=False) from error
+
+
+def _given(file: str | None) -> Path:
+    if not file:
+        raise ValueError("there is no picture: upload one")
+    return Path(file)
+
+
+def _both(clean: str | None, degraded: str | None) -> tuple[str, str] | None:
+    if bool(clean) != bool(degraded):
+        raise ValueError("of the chart two pictures are needed, clean and degraded")
+    return (clean, degraded) if clean and degraded else None
+
+
+def _enlarged(chart: Image) -> Picture:
+    """A chart (1, 3, S, S) with pixels that can be seen."""
+    factor = max(1, _CHART_SIDE // chart.shape[-1])
+    return np.ascontiguousarray(to_uint8(chart[0]).repeat(factor, 0).repeat(factor, 1))
+
+
+def _watched(report: Report) -> Callable[[list[Group]], Iterable[Group]]:
+    def watch(groups: list[Group]) -> Iterable[Group]:
+        for number, group in enumerate(groups):
+            report(number / len(groups))
+            yield group
+
+    return watch
