@@ -164,9 +164,8 @@ def test_a_person_restores_a_picture_in_a_browser(address: str, photo: Path, tmp
 
 def wait(browser: Any, selector: str, seconds: float = 30) -> Any:
     """The first element of a selector, once it is there."""
-    found: list[Any] = []
-    until(lambda: found.extend(browser.find_elements("css selector", selector)) or found, seconds)
-    return found[0]
+    until(lambda: browser.find_elements("css selector", selector), seconds)
+    return browser.find_elements("css selector", selector)[0]
 
 
 def until(holds: Any, seconds: float = 30) -> None:

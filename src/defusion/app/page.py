@@ -1,7 +1,8 @@
 """The page: a picture, what is to be removed from it, shown on a chart, and the restoration beside it."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -174,8 +175,8 @@ def build(restorer: Restorer, folder: Path) -> gr.Blocks:
     return blocks
 
 
-def serve(restorer: Restorer, folder: Path, host: str = "127.0.0.1", port: int = 7860, block: bool = True) -> gr.Blocks:
-    """Serves the page; by default to this machine alone, and never through a tunnel.
+def serve(restorer: Restorer, folder: Path, host: str = "127.0.0.1", port: int = 7860) -> None:
+    """Serves the page until it is interrupted; by default to this machine alone, and never through a tunnel.
 
     Args:
         restorer: the model.
@@ -201,15 +202,13 @@ def serve(restorer: Restorer, folder: Path, host: str = "127.0.0.1", port: int =
     )
 
 
-class _told:
+@contextmanager
+def _told() -> Iterator[None]:
     """What the user can mend is shown on the page."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, ValueError | OSError):
-            raise gr.Error(str(error), print_exception=False) from error
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        raise gr.Error(str(error), print_exception=False) from error
 
 
 def _given(file: str | None) -> Path:
