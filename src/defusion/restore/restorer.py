@@ -23,6 +23,7 @@ from defusion.restore.pictures import PictureLike, as_batch
 from defusion.restore.restoration import Restoration
 from defusion.restore.strength import Strength, shares
 from defusion.restore.tiling import Tiling, Watch, Window, blended
+from defusion.restore.tone import toned
 from defusion.types import Image, Tokens
 
 AUTO = "auto"
@@ -229,7 +230,14 @@ class Restorer:
                 *_, degradation = self.model.degradations(x, own, draw, steps, sampler)
             return degradation.float().cpu().contiguous()
 
-        return blended(lq, tiling, process, batch, watch)
+        def whole(reduced: Image) -> Tensor:
+            windows = [Window(0, 0, *reduced.shape[-2:])] * len(reduced)
+            return process(reduced, range(len(reduced)), windows)
+
+        degradation = blended(lq, tiling, process, batch, watch)
+        if max(lq.shape[-2:]) > tiling.size and self.model.config.unet.attention_levels:
+            return toned(degradation, lq, whole, tiling.size)
+        return degradation
 
     def _tiling(self, lq: Image, tile: int | None) -> tuple[Tiling, int]:
         """How pictures are cut, and how many tiles the device takes at once."""
