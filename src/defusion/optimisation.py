@@ -143,6 +143,8 @@ def scheduled(
         weight_decay: decoupled.
     """
     if name == "muon":
+        if not hidden:
+            raise ValueError("optimizer: muon orthogonalises hidden matrices, and this network names none: take adamw")
         others = [parameter for parameter in trained if all(parameter is not own for own in hidden)]
         optimizer: Optimizer = Muon(hidden, others, learning_rate, weight_decay)
     else:

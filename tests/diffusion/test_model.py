@@ -94,6 +94,7 @@ def test_a_network_starts_from_the_weights_of_the_same_network(model: Defusion, 
 def test_a_network_grows_by_blocks_that_change_nothing_at_first(model: Defusion, tmp_path: Path) -> None:
     model.save(tmp_path)
     saved = Defusion.load(tmp_path)
+    assert isinstance(model.config.unet, UNetConfig)
     unet = replace(model.config.unet, blocks=model.config.unet.blocks + 1)
     deeper = Defusion(replace(model.config, unet=unet), model.tokenizer).eval()
     deeper.start_from(tmp_path)

@@ -107,6 +107,8 @@ def test_the_command_line_merges_the_files_alike(name: str) -> None:
 
 def test_the_bridges_alone_differ_in_no_more_than_the_bridge_and_the_width() -> None:
     adaln, decoder = (config_of(VARIANTS[name]) for name in ("bridge_alone", "decoder"))
+    assert isinstance(adaln.unet, UNetConfig)
+    assert isinstance(decoder.unet, UNetConfig)
     assert (adaln.unet.bridge, decoder.unet.bridge) == ("adaln", "decoder")
     widened = replace(adaln.unet, bridge="decoder", channels=decoder.unet.channels)
     assert decoder == replace(adaln, unet=widened)

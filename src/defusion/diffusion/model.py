@@ -10,12 +10,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from defusion.degradations.library import NAMES
+from defusion.diffusion.latent import Autoencoder, AutoencoderConfig
 from defusion.diffusion.phrases import embeddings
 from defusion.diffusion.process import Process
 from defusion.diffusion.sampler import Sampler, trajectory
 from defusion.random import Normals
 from defusion.tokenizer.network import Tokenizer
 from defusion.types import Image, Tokens
+from defusion.unet.pretrained import PretrainedUNet, PretrainedUNetConfig
+from defusion.unet.sources import embed_prompt
 from defusion.unet.unet import UNet, UNetConfig
 from defusion.weights import WeightsError, load_weights, save_weights
 
@@ -25,7 +28,7 @@ class DefusionConfig:
     """Everything that fixes the function but its weights.
 
     Attributes:
-        unet: size and conditioning of the U-Net.
+        unet: size and conditioning of the U-Net, or a pretrained text-to-image one.
         process: schedule and parametrisation.
         space: what diffuses: the degradation lq - T_v(lq) (Eq. 9), or the restored picture (ablation).
         instruction: what tells the network what to remove: the visual instruction, a learnt embedding of each
@@ -33,16 +36,28 @@ class DefusionConfig:
             nothing (ablations).
         quantised: condition on codes, rather than on the encoder's features before quantisation (ablation).
         subtract_null: condition on E(instruction) - E(ground), rather than on E(instruction) (ablation).
+        autoencoder: in whose latent space degradations diffuse; null for pixels.
+        prompt: the embedding of this text is auxiliary guidance of a pretrained U-Net, by its source's text encoder; ""
+            for zeros.
     """
 
-    unet: UNetConfig = field(default_factory=UNetConfig)
+    unet: UNetConfig | PretrainedUNetConfig = field(default_factory=UNetConfig)
     process: Process = field(default_factory=Process)
     space: Literal["degradation", "image"] = "degradation"
     instruction: Literal["visual", "label", "text", "none"] = "visual"
     subtract_null: bool = True
     quantised: bool = True
+    autoencoder: AutoencoderConfig | None = None
+    prompt: str = ""
 
     def __post_init__(self) -> None:
+        if isinstance(self.unet, UNetConfig) and (self.autoencoder is not None or self.prompt):
+            raise ValueError(
+                "autoencoder, prompt: expected them with a pretrained U-Net alone, got one of our own, which works on "
+                "pixels; give unet.source, or leave them out"
+            )
+        if isinstance(self.unet, PretrainedUNetConfig):
+            self._check_pretrained(self.unet)
         zero_is_nothing = self.space == "degradation" and self.process.prediction == "y0"
         null_is_zero = self.instruction in ("label", "text") or (self.instruction == "visual" and self.subtract_null)
         if self.unet.gate and not (zero_is_nothing and null_is_zero):
@@ -52,6 +67,24 @@ class DefusionConfig:
                 f"instruction: {self.instruction}, subtract_null: {self.subtract_null}, space: {self.space}, "
                 f"process.prediction: {self.process.prediction}; set unet.gate: false for this ablation"
             )
+
+    def _check_pretrained(self, unet: PretrainedUNetConfig) -> None:
+        patch, channels = (1, 3) if self.autoencoder is None else (self.autoencoder.patch, self.autoencoder.channels)
+        if unet.patch != patch:
+            raise ValueError(f"unet.patch: expected {patch}, what a feature of this space stands for, got {unet.patch}")
+        for name in ("in_channels", "out_channels"):
+            if unet.architecture[name] != channels:
+                raise ValueError(
+                    f"unet.source: expected a U-Net with {name} {channels}, got {unet.architecture[name]}: pixels need "
+                    "one of pixel space, others their autoencoder"
+                )
+        if self.space == "image" and self.autoencoder is not None:
+            raise ValueError('space: expected "degradation" in a latent space, got "image"')
+
+    @property
+    def stride(self) -> int:
+        """Height and width of pictures are padded to multiples of this many pixels."""
+        return self.unet.stride
 
 
 class Defusion(nn.Module):
@@ -69,8 +102,11 @@ class Defusion(nn.Module):
             )
         self.config = config
         self.tokenizer = tokenizer.requires_grad_(False).eval()
-        self.unet = UNet(config.unet)
+        self.unet = UNet(config.unet) if isinstance(config.unet, UNetConfig) else PretrainedUNet.build(config.unet)
+        self.autoencoder = None if config.autoencoder is None else Autoencoder.build(config.autoencoder)
         self.labels = _labels(config)
+        self.prompt: Tensor | None
+        self.register_buffer("prompt", _prompt(config))
 
     def train(self, mode: bool = True) -> "Defusion":
         """The tokenizer stays in evaluation mode."""
@@ -107,13 +143,21 @@ class Defusion(nn.Module):
         return shown - self.tokenizer.encode(ground) if self.config.subtract_null else shown
 
     def y0(self, lq: Image, target: Image) -> Tensor:
-        """The variable that diffuses: lq - T_v(lq) (Eq. 9), or the picture centred, times the process's scale."""
-        clean = lq - target if self.config.space == "degradation" else target - 0.5
+        """The variable that diffuses: lq - T_v(lq) (Eq. 9), or the picture centred, times the process's scale.
+
+        In a latent space it is E(lq) - E(T_v(lq)).
+        """
+        if self.autoencoder is not None:
+            clean = self.autoencoder.encode(lq) - self.autoencoder.encode(target)
+        else:
+            clean = lq - target if self.config.space == "degradation" else target - 0.5
         return clean * self.config.process.scale
 
     def removed(self, lq: Image, y0: Tensor) -> Tensor:
-        """The degradation lq - T_v(lq) that y_0 stands for; the inverse of `y0`."""
+        """The degradation lq - T_v(lq) that y_0 stands for; the inverse of `y0`, as far as an autoencoder has one."""
         clean = y0 / self.config.process.scale
+        if self.autoencoder is not None:
+            return lq - self.autoencoder.decode(self.autoencoder.encode(lq) - clean)
         return clean if self.config.space == "degradation" else lq - 0.5 - clean
 
     def forward(
@@ -121,7 +165,8 @@ class Defusion(nn.Module):
     ) -> Tensor:
         """The raw network output at y_t (B, 3, H, W) and t (B,), float32."""
         seen = self.config.process.network_input(yt, t)
-        return self.unet(seen, t, 2 * lq - 1, tokens, features=features).float()
+        text = None if self.prompt is None else self.prompt.expand(len(lq), -1, -1)
+        return self.unet(seen, t, 2 * lq - 1, tokens, text, features).float()
 
     @torch.no_grad()
     def degradations(
@@ -137,14 +182,34 @@ class Defusion(nn.Module):
             sampler: "ddim" or "sde".
         """
         height, width = lq.shape[-2:]
-        padded = pad_to_multiple(lq, self.config.unet.stride)
-        features = self.unet.features(2 * padded - 1)
+        padded = pad_to_multiple(lq, self.config.stride)
+        for y0 in self._estimates(padded, tokens, draw, steps, sampler):
+            yield self.removed(padded, y0)[..., :height, :width]
+
+    @torch.no_grad()
+    def degradation(
+        self, lq: Image, tokens: Tokens | None, draw: Normals, steps: int = 1, sampler: Sampler = "ddim"
+    ) -> Tensor:
+        """The last of `degradations`."""
+        height, width = lq.shape[-2:]
+        padded = pad_to_multiple(lq, self.config.stride)
+        *_, y0 = self._estimates(padded, tokens, draw, steps, sampler)
+        return self.removed(padded, y0)[..., :height, :width]
+
+    def _estimates(
+        self, lq: Image, tokens: Tokens | None, draw: Normals, steps: int, sampler: Sampler
+    ) -> Iterator[Tensor]:
+        """y_0 as each step estimates it, of pictures whose sides are multiples of the stride."""
+        features = self.unet.features(2 * lq - 1)
 
         def denoise(yt: Tensor, t: Tensor) -> Tensor:
-            return self.config.process.to_y0(self(yt, t, padded, tokens, features), yt, t)
+            return self.config.process.to_y0(self(yt, t, lq, tokens, features), yt, t)
 
-        for y0 in trajectory(denoise, padded.shape, draw, self.config.process.path, steps, sampler):
-            yield self.removed(padded, y0)[..., :height, :width]
+        shape: tuple[int, ...] = tuple(lq.shape)
+        if self.config.autoencoder is not None:
+            own = self.config.autoencoder
+            shape = (len(lq), own.channels, *(side // own.patch for side in lq.shape[-2:]))
+        return trajectory(denoise, shape, draw, self.config.process.path, steps, sampler)
 
     def restorations(
         self, lq: Image, tokens: Tokens | None, draw: Normals, steps: int = 1, sampler: Sampler = "ddim"
@@ -157,8 +222,7 @@ class Defusion(nn.Module):
         self, lq: Image, tokens: Tokens | None, draw: Normals, steps: int = 1, sampler: Sampler = "ddim"
     ) -> Image:
         """The last of `restorations`."""
-        *_, restored = self.restorations(lq, tokens, draw, steps, sampler)
-        return restored
+        return (lq - self.degradation(lq, tokens, draw, steps, sampler)).clamp(0, 1)
 
     def save(self, folder: Path | str) -> Path:
         """Writes the network and its tokenizer as safetensors and JSON; loaded by `load`."""
@@ -181,11 +245,9 @@ class Defusion(nn.Module):
         tokenizer = Tokenizer.load(folder / "tokenizer")
         check_fingerprint(tokenizer, str(config.pop("tokenizer_fingerprint", "none")), str(folder))
         try:
-            unet: dict[str, Any] = {
-                key: tuple(value) if isinstance(value, list) else value for key, value in config.pop("unet").items()
-            }
-            process = Process(**config.pop("process"))
-            model = cls(DefusionConfig(unet=UNetConfig(**unet), process=process, **config), tokenizer)
+            model = cls(_read_config(config), tokenizer)
+            if "prompt" in state:
+                model.prompt = torch.empty_like(state["prompt"], dtype=torch.float32)
             model.load_state_dict(model.tokenizer_state() | state)
         except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
             raise WeightsError(f"{folder}: not weights of this release's Defusion: {error}") from error
@@ -200,6 +262,8 @@ class Defusion(nn.Module):
             WeightsError: when they cannot be read, or belong to another network or tokenizer.
         """
         other = Defusion.load(folder)
+        if not isinstance(self.config.unet, UNetConfig) or not isinstance(other.config.unet, UNetConfig):
+            raise WeightsError(f"{folder}: start expects U-Nets of our own; a pretrained one starts from its source")
         blocks = self.config.unet.blocks
         grown = replace(other.config, unet=replace(other.config.unet, blocks=blocks))
         if grown != self.config or other.config.unet.blocks > blocks:
@@ -231,6 +295,30 @@ def _labels(config: DefusionConfig) -> Labels | None:
     if config.instruction not in ("label", "text"):
         return None
     return Labels(config.unet.token_channels, embeddings() if config.instruction == "text" else None)
+
+
+def _read_config(saved: dict[str, Any]) -> DefusionConfig:
+    """The configuration that `Defusion.save` wrote; pretrained networks need their sources no more."""
+    config = dict(saved)
+    unet, autoencoder = config.pop("unet"), config.pop("autoencoder", None)
+    process = Process(**config.pop("process"))
+    own: UNetConfig | PretrainedUNetConfig
+    if "architecture" in unet:
+        own = PretrainedUNetConfig(**unet | {"source": ""})
+    else:
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in unet.items()
+        }
+        own = UNetConfig(**values)
+    latent = None if autoencoder is None else AutoencoderConfig(**autoencoder | {"source": ""})
+    return DefusionConfig(unet=own, process=process, autoencoder=latent, **config)
+
+
+def _prompt(config: DefusionConfig) -> Tensor | None:
+    """The embedding of the prompt, (1, M, C), where there is one and it is not part of weights."""
+    if not config.prompt or not isinstance(config.unet, PretrainedUNetConfig) or not config.unet.source:
+        return None
+    return embed_prompt(config.prompt, config.unet.source)
 
 
 def check_fingerprint(tokenizer: Tokenizer, expected: str, origin: str) -> None:

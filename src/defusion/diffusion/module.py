@@ -9,12 +9,14 @@ from lightning import LightningModule
 from torch import Tensor
 
 from defusion.diffusion.loss import Objective, objective
-from defusion.diffusion.model import Defusion, DefusionConfig, check_fingerprint
+from defusion.diffusion.model import Defusion, DefusionConfig, check_fingerprint, pad_to_multiple
 from defusion.optimisation import OptimizerName, scheduled
 from defusion.random import generator, normals, uniform
 from defusion.tokenizer.network import Tokenizer
 from defusion.types import Batch, Image
 
+_STATES = {"state_dict", "current_model_state"}
+"""Of a checkpoint: the model's, or its average's beside its own."""
 _VALIDATION_STREAM = 1
 _TRAJECTORY_STEPS = 4
 
@@ -101,10 +103,20 @@ class DiffusionModule(LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Mapping[str, Any]:
         """Restores the batch; the metrics are the callback's, and so are the pictures of the trajectory."""
+        if self.model.autoencoder is not None:
+            self._log_ceiling(batch.hq)
         outputs: dict[str, Any] = {"restored": self.restorations(batch, batch_idx, self.validation_steps)[-1]}
         if batch_idx == 0:
             outputs["trajectory"] = self.restorations(batch, batch_idx, _TRAJECTORY_STEPS)
         return outputs
+
+    def _log_ceiling(self, hq: Image) -> None:
+        """PSNR of clean pictures that went through the autoencoder alone: no restoration can be better."""
+        assert self.model.autoencoder is not None
+        clean = pad_to_multiple(hq, self.model.config.stride)
+        seen = self.model.autoencoder.decode(self.model.autoencoder.encode(clean))[..., : hq.shape[-2], : hq.shape[-1]]
+        ceiling = -10 * torch.log10((seen.clamp(0, 1) - hq).square().mean((1, 2, 3))).mean()
+        self.log("val/autoencoder_psnr", ceiling, batch_size=len(hq), sync_dist=True, prog_bar=True)
 
     def restorations(self, batch: Batch, batch_idx: int, steps: int) -> list[Image]:
         """The restored pictures after each step of DDIM, noise from (seed, batch_idx)."""
@@ -136,12 +148,25 @@ class DiffusionModule(LightningModule):
         self.log("train/gradient_norm", norm)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Stores the identity of the tokenizer."""
+        """Stores the identity of the tokenizer; leaves out what is pretrained and frozen, which can be read again."""
         checkpoint["tokenizer_fingerprint"] = self.model.tokenizer.fingerprint()
+        frozen = self._frozen()
+        for name in _STATES & checkpoint.keys():
+            checkpoint[name] = {key: value for key, value in checkpoint[name].items() if key not in frozen}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuses a checkpoint that was trained with another tokenizer."""
+        """Refuses a checkpoint that was trained with another tokenizer; puts back what was left out."""
         check_fingerprint(self.model.tokenizer, checkpoint["tokenizer_fingerprint"], "checkpoint")
+        frozen = self._frozen()
+        for name in _STATES & checkpoint.keys():
+            checkpoint[name] = frozen | checkpoint[name]
+
+    def _frozen(self) -> dict[str, Tensor]:
+        """Of pretrained networks, the state that does not learn."""
+        learning = {name for name, own in self.named_parameters() if own.requires_grad}
+        prefixes = ("model.autoencoder.", "model.unet.network.")
+        state = self.state_dict()
+        return {key: value for key, value in state.items() if key.startswith(prefixes) and key not in learning}
 
     def save_weights(self, folder: Path) -> Path:
         """Writes the network for inference, read by `Defusion.load`."""

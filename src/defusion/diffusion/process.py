@@ -26,11 +26,13 @@ class Process:
         prediction: what the network predicts: the noise (the paper's Eq. 11), v = alpha eps - sigma y_0
             (Salimans & Ho, 2022), or y_0 itself, the stable choice for few steps from pure noise.
         scale: y_0 is multiplied by it, to have about unit deviation.
+        limit: largest y_0 before that: 1 for pictures, more for latents, which have no bounds.
     """
 
     schedule: Literal["cosine", "linear", "variance_preserving"] = "cosine"
     prediction: Prediction = "y0"
     scale: float = 3.0
+    limit: float = 1.0
 
     @property
     def needs_noise(self) -> bool:
@@ -66,7 +68,7 @@ class Process:
         return alpha * DEVIATION**2 / (alpha**2 * DEVIATION**2 + sigma**2) * yt
 
     def to_y0(self, output: Tensor, yt: Tensor, t: Tensor) -> Tensor:
-        """The estimate of y_0 from the network's output at y_t, clipped to its range [-scale, scale]."""
+        """The estimate of y_0 from the network's output at y_t, clipped to its range, scale times the limit."""
         alpha, sigma = self._coefficients(t)
         if self.prediction == "eps":
             y0 = (yt - sigma * output) / alpha.clamp(min=MIN_ALPHA)
@@ -74,7 +76,7 @@ class Process:
             y0 = alpha * yt - sigma * output
         else:
             y0 = output
-        return y0.clamp(-self.scale, self.scale)
+        return y0.clamp(-self.scale * self.limit, self.scale * self.limit)
 
     def _coefficients(self, t: Tensor) -> tuple[Tensor, Tensor]:
         t = t.view(-1, 1, 1, 1)

@@ -17,6 +17,7 @@ from defusion.files import replacing
 from defusion.instruction import NULL
 from defusion.random import generator
 from defusion.restore.restorer import Restorer
+from defusion.unet.unet import UNetConfig
 
 TOLERANCE = 1e-3
 """Largest difference between PyTorch and the runtime that passes, in units of [0, 1]."""
@@ -86,6 +87,8 @@ def export_onnx(restorer: Restorer, path: Path | str, steps: int = 1) -> float:
         raise ValueError(f"steps: expected at least 1, got {steps}")
     if restorer.model.config.instruction == "none":
         raise ExportError("model: expected one with instructions, got one without")
+    if not isinstance(restorer.model.config.unet, UNetConfig):
+        raise ExportError("model: expected a U-Net of our own, got a pretrained one, which diffusers' tools export")
     try:
         import onnx
         import onnxruntime  # noqa: F401

@@ -3,6 +3,7 @@
 import psutil
 import torch
 
+from defusion.unet.pretrained import PretrainedUNetConfig
 from defusion.unet.unet import UNetConfig
 
 MIN_TILE, MAX_TILE = 256, 1024
@@ -14,7 +15,7 @@ _SHARE = 0.25
 """Of the free memory that tiles may take."""
 
 
-def bytes_a_pixel(config: UNetConfig) -> float:
+def bytes_a_pixel(config: UNetConfig | PretrainedUNetConfig) -> float:
     """What restoring one pixel takes on the device, at most: the feature maps of all levels."""
     return 4 * _MAPS * sum(width / (config.patch * 2**level) ** 2 for level, width in enumerate(config.channels))
 
@@ -26,7 +27,7 @@ def free_bytes(device: torch.device) -> int:
     return int(psutil.virtual_memory().available)
 
 
-def tile_and_batch(config: UNetConfig, device: torch.device) -> tuple[int, int]:
+def tile_and_batch(config: UNetConfig | PretrainedUNetConfig, device: torch.device) -> tuple[int, int]:
     """Side of a tile, a multiple of the network's stride, and how many of them at once (on a CPU one)."""
     pixels = _SHARE * free_bytes(device) / bytes_a_pixel(config)
     side = min(max(int(pixels**0.5), MIN_TILE), MAX_TILE)

@@ -225,9 +225,10 @@ class Restorer:
             own = None
             if tokens is not None:
                 own = tokens[list(rows)] if len(tokens) > 1 else tokens.expand(len(x), -1, -1)
-            draw = normals_at([fields[row] for row in rows], windows, self.device)
+            latent = self.model.config.autoencoder
+            draw = normals_at([fields[row] for row in rows], windows, self.device, latent.patch if latent else 1)
             with autocast(self.device):
-                *_, degradation = self.model.degradations(x, own, draw, steps, sampler)
+                degradation = self.model.degradation(x, own, draw, steps, sampler)
             return degradation.float().cpu().contiguous()
 
         def whole(reduced: Image) -> Tensor:
@@ -241,7 +242,7 @@ class Restorer:
 
     def _tiling(self, lq: Image, tile: int | None) -> tuple[Tiling, int]:
         """How pictures are cut, and how many tiles the device takes at once."""
-        stride = self.model.config.unet.stride
+        stride = self.model.config.stride
         overlap = -(-OVERLAP // stride) * stride
         if tile is None:
             side, batch = tile_and_batch(self.model.config.unet, self.device)
