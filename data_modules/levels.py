@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
+from io import BytesIO
 from pathlib import Path
 from typing import TypeAlias
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defusion.deep import decode_deep, is_deep
-from defusion.imageio import ImageError, decode_image
+from defusion.imageio import ImageError, decode_image, opened
 
 Levels: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
 """One picture, (H, W, 3), RGB order: uint8 in [0, 255] or uint16 in [0, 65535]."""
@@ -56,7 +57,8 @@ def read_levels(path: Path) -> Levels:
 def decode_levels(data: bytes, name: str) -> Levels:
     """As `read_levels`, from the bytes of a picture file; `name` is what an error calls it."""
     picture = decode_image(data, name)  # finds what is damaged; Pillow drops the lower 8 of 16 bits
-    if not is_deep(data):
-        return picture
+    with opened(BytesIO(data), name) as header:
+        if not is_deep(header, data):
+            return picture
     deep = decode_deep(data, name)
     return deep if deep.shape == picture.shape else picture  # with transparency it is put over white

@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 from defusion.diffusion.model import Defusion, DefusionConfig
 from defusion.tokenizer.network import Tokenizer, TokenizerConfig
 from defusion.training import train
 from defusion.unet.unet import UNetConfig
+from tests.unet.layouts import SD15, source
 
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
 RUNS = sorted(
@@ -82,3 +84,41 @@ def test_sizes_of_the_two_stages_fit(size: str) -> None:
     for stage in (tokenizer, diffusion):
         assert stage["data"]["init_args"]["synthesis"]["chart"]["size"] == config.ground_size
     assert diffusion["model"]["init_args"]["tokenizer"] == tokenizer["trainer"]["default_root_dir"] + "/weights"
+
+
+def test_stable_diffusion_is_trained_in_latent_space(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its layout, narrowed; a checkpoint leaves out what is frozen, and goes on."""
+    pytest.importorskip("diffusers", reason="needs defusion[pretrained]")
+    folder = source(SD15, tmp_path / "source")
+    Tokenizer(TokenizerConfig(256, channels=(16, 16, 16, 16), token_channels=256)).save(tmp_path / "tokenizer")
+    model = "--model.init_args.model"
+    arguments = [
+        *small(tmp_path / "run"),
+        *("--model.init_args.tokenizer", str(tmp_path / "tokenizer"), f"{model}.prompt", ""),
+        *(f"{model}.unet.source", str(folder), f"{model}.autoencoder.source", str(folder)),
+        *(
+            "--trainer.fast_dev_run",
+            "false",
+            "--trainer.limit_val_batches",
+            "1",
+            "--data.init_args.steps_per_epoch",
+            "2",
+        ),
+        *("--trainer.log_every_n_steps", "1", "--trainer.max_steps", "2"),
+    ]
+    fit(monkeypatch, "diffusion/sd15.yaml", *arguments)
+    last = tmp_path / "run/checkpoints/last.ckpt"
+    state = torch.load(last, weights_only=True)
+    assert any(name.startswith("model.unet.bridge.") for name in state["state_dict"])
+    for name in (*state["state_dict"], *state["current_model_state"]):
+        assert not name.startswith("model.autoencoder."), name
+        assert ".network." not in name or ".processor." in name or ".modulation." in name, name
+    fit(
+        monkeypatch,
+        "diffusion/sd15.yaml",
+        *arguments[:-1],
+        "3",
+        "--ckpt_path",
+        str(tmp_path / "run/checkpoints/last.ckpt"),
+    )
+    assert Defusion.load(tmp_path / "run/weights").autoencoder is not None

@@ -1,6 +1,5 @@
 """Pictures of 16 bits a sample in colour, which Pillow reads with 8."""
 
-import warnings
 from io import BytesIO
 from typing import TypeAlias
 
@@ -29,22 +28,24 @@ _TURNS = {
 """EXIF orientation -> quarter turns to the left, and whether columns are reversed before them."""
 
 
-def is_deep(data: bytes) -> bool:
-    """Whether the bytes of a picture file are a PNG or TIFF of 16-bit colour samples, with or without transparency."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # on large pictures
-        with Image.open(BytesIO(data)) as picture:
-            if picture.mode not in ("RGB", "RGBA"):  # grey with transparency, too, is RGBA to Pillow
-                return False
-            if picture.format == "PNG":
-                return data[_PNG_DEPTH] == 16
-            bits = picture.getexif().get(ExifTags.Base.BitsPerSample) if picture.format == "TIFF" else None
-            return isinstance(bits, tuple) and set(bits) == {16}
+def is_deep(picture: Image.Image, head: bytes) -> bool:
+    """Whether an open picture is a PNG or TIFF of 16-bit colour samples, with or without transparency.
+
+    Args:
+        picture: opened by Pillow.
+        head: the first 26 bytes of its file, or more.
+    """
+    if picture.mode not in ("RGB", "RGBA"):  # grey with transparency, too, is RGBA to Pillow
+        return False
+    if picture.format == "PNG":
+        return head[_PNG_DEPTH] == 16
+    bits = picture.getexif().get(ExifTags.Base.BitsPerSample) if picture.format == "TIFF" else None
+    return isinstance(bits, tuple) and set(bits) == {16}
 
 
-def is_grey(data: bytes) -> bool:
+def is_grey(head: bytes) -> bool:
     """Whether what `is_deep` has no colours: a PNG of grey and transparency."""
-    return data[1:4] == b"PNG" and data[_PNG_COLOUR] in _PNG_GREY
+    return head[1:4] == b"PNG" and head[_PNG_COLOUR] in _PNG_GREY
 
 
 def decode_deep(data: bytes, name: str) -> Deep:

@@ -185,7 +185,7 @@ def _errors(name: object) -> Iterator[None]:
     except UnidentifiedImageError as error:
         raise ImageError(name, "empty, or not a picture in a known format") from error
     except Exception as error:
-        raise ImageError(name, f"{error or type(error).__name__}") from error
+        raise ImageError(name, str(error) or type(error).__name__) from error
 
 
 def _check_mode(picture: Image.Image, name: object) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import zlib
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 
 from defusion.imageio import ImageError, read_image
 from defusion.restore.pictures import as_batch
-from defusion.restore.stored import FORMATS, read_stored, write_stored
+from defusion.restore.stored import FORMATS, StoredPicture, read_stored, write_stored
 
 RED, GREEN, BLUE = range(3)
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf tiff:Orientation="6" dc:title="garden"/></x:xmpmeta>'
@@ -109,8 +110,11 @@ def test_transparency_stays_and_colours_below_it_are_not_whitened(
 def test_jpeg_has_no_transparency_to_keep(colours: np.ndarray, tmp_path: Path) -> None:
     Image.fromarray(np.dstack([colours, colours[..., 0]])).save(tmp_path / "a.png")
     stored = read_stored(tmp_path / "a.png")
+    stored = replace(stored, alpha=np.where(np.arange(36) < 18, 0, 255).astype(np.uint8) * np.ones((24, 1), np.uint8))
     write_stored(tmp_path / "b.jpg", as_batch(stored.samples)[0][0], stored)
-    assert read_stored(tmp_path / "b.jpg").alpha is None
+    again = read_stored(tmp_path / "b.jpg")
+    assert again.alpha is None
+    assert again.samples[:, :16].min() > 235  # nothing hidden comes to light: it is put over white
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
@@ -159,6 +163,49 @@ def test_exif_stays_but_for_the_old_thumbnail(suffix: str, colours: np.ndarray, 
         assert not found.get_ifd(ExifTags.IFD.IFD1)
 
 
+def test_exif_goes_to_and_from_tiff(colours: np.ndarray, tmp_path: Path) -> None:
+    """Also other letters than ASCII; without a resolution none is made up."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Copyright] = "© José"
+    exif[ExifTags.Base.Make] = "Box camera"
+    exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSAltitude] = 12.0
+    Image.fromarray(colours).save(tmp_path / "a.jpg", exif=exif)
+    stored = read_stored(tmp_path / "a.jpg")
+    write_stored(tmp_path / "b.tif", as_batch(stored.samples)[0][0], stored)
+    unchanged(tmp_path / "b.tif", tmp_path / "c.tif")
+    for name in ("b.tif", "c.tif"):
+        with Image.open(tmp_path / name) as again:
+            found = again.getexif()
+            assert found[ExifTags.Base.Make] == "Box camera"
+            assert found.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSAltitude] == 12
+            assert 282 not in again.tag_v2  # type: ignore[attr-defined]
+            assert "José".encode() in (tmp_path / name).read_bytes()
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_16_bits_keep_words_and_resolution(suffix: str, tmp_path: Path) -> None:
+    deep = np.random.default_rng(0).integers(0, 2**16, (9, 12, 3), dtype=np.uint16)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Copyright] = "© José"
+    kept = {
+        "text": {"Title": "früh"},
+        "dpi": (300.0, 150.0),
+        "exif": exif.tobytes(),
+        "xmp": b"<x:xmpmeta>garden</x:xmpmeta>",
+    }
+    stored = StoredPicture(deep, metadata=kept)
+    write_stored(tmp_path / f"a{suffix}", as_batch(deep)[0][0], stored)
+    found = unchanged(tmp_path / f"a{suffix}", tmp_path / f"b{suffix}")
+    again = read_stored(tmp_path / f"b{suffix}")
+    np.testing.assert_array_equal(again.samples, deep)
+    for own in (found, again):
+        assert own.metadata["dpi"] == pytest.approx((300, 150), abs=0.1)
+        assert b"Jos" in own.metadata["exif"]
+        assert b"garden" in own.metadata["xmp"]
+    if suffix == ".png":
+        assert again.metadata["text"] == {"Title": "früh"}
+
+
 def test_resolution_words_and_tags_stay(colours: np.ndarray, tmp_path: Path) -> None:
     words = PngImagePlugin.PngInfo()
     words.add_text("Title", "garden")
@@ -193,11 +240,37 @@ def test_colours_are_converted_and_their_profile_stays(suffix: str, colours: np.
     profile = swapped_profile()
     Image.fromarray(colours).save(tmp_path / f"a{suffix}", icc_profile=profile)
     stored = unchanged(tmp_path / f"a{suffix}", tmp_path / f"b{suffix}")
-    assert stored.converted
+    assert stored.own is not None
     assert np.abs(stored.samples[..., [GREEN, RED, BLUE]].astype(int) - colours).max() <= 3
     with Image.open(tmp_path / f"b{suffix}") as again:
         assert again.info["icc_profile"] == profile
         assert np.abs(np.asarray(again).astype(int) - colours).max() <= 4
+
+
+def test_colours_beyond_srgb_stay_where_nothing_is_removed(colours: np.ndarray, tmp_path: Path) -> None:
+    """Of a wide profile: as they were, exactly; and where something is removed they move with the others."""
+    Image.fromarray(colours).save(tmp_path / "a.png", icc_profile=wide_profile())
+    stored = unchanged(tmp_path / "a.png", tmp_path / "b.png")
+    with Image.open(tmp_path / "b.png") as again:
+        np.testing.assert_array_equal(np.asarray(again), colours)
+    restored = (as_batch(stored.samples)[0][0] + 0.1).clamp(0, 1)
+    write_stored(tmp_path / "c.png", restored, stored)
+    with Image.open(tmp_path / "c.png") as brighter:
+        moved = np.asarray(brighter).astype(int) - colours
+    assert moved.mean() > 5
+
+
+def wide_profile() -> bytes:
+    """sRGB with its colorants moved far out: most of its colours are none of sRGB."""
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    table = bytearray(srgb.replace(b"sRGB", b"wide").replace("sRGB".encode("utf-16-be"), "wide".encode("utf-16-be")))
+    wide = {b"rXYZ": (0.6097, 0.3111, 0.0195), b"gXYZ": (0.2053, 0.6257, 0.0609), b"bXYZ": (0.1492, 0.0632, 0.7446)}
+    for number in range(int.from_bytes(srgb[128:132], "big")):
+        entry = 132 + 12 * number
+        place = int.from_bytes(srgb[entry + 4 : entry + 8], "big")
+        for axis, value in enumerate(wide.get(srgb[entry : entry + 4], ())):
+            table[place + 8 + 4 * axis : place + 12 + 4 * axis] = round(value * 65536).to_bytes(4, "big")
+    return bytes(table)
 
 
 def test_16_bits_keep_their_profile_unconverted(tmp_path: Path) -> None:

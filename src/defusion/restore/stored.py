@@ -1,6 +1,8 @@
 """Picture files as they came: samples, transparency, bits, colour profile and metadata, read and written again."""
 
 import re
+import struct
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -48,6 +50,11 @@ _TIFF_TAGS = (270, 271, 272, 305, 306, 315, 33432)
 _SOFTWARE = (305, 306)
 """Which tifffile has arguments of its own for."""
 _MAX_DPI = 1e5
+_X_RESOLUTION = 282
+_PARTS = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
+_NO_TAGS = (ExifTags.Base.Orientation, *_PARTS, ExifTags.IFD.IFD1)
+_METRE = 0.0254  # of an inch
+_PNG_HEADER = 33  # bytes of the signature and the first chunk
 
 
 @dataclass(frozen=True)
@@ -59,15 +66,15 @@ class StoredPicture:
         alpha: transparency (H, W) of as many bits; None where there is none.
         grey: the file has no colours.
         profile: the ICC profile that the file keeps; None for none.
-        converted: whether `samples` were converted from that profile, and have to be converted back.
-        metadata: "exif" and "xmp" bytes, "dpi" (x, y), "text" of a PNG, "tags" of a TIFF: what there is.
+        own: the samples in that profile, where `samples` were converted from it; what sRGB cannot hold is kept in them.
+        metadata: "exif" and "xmp" bytes, "dpi" (x, y), "text" of a PNG: what there is.
     """
 
     samples: Samples
     alpha: Samples | None = None
     grey: bool = False
     profile: bytes | None = None
-    converted: bool = False
+    own: Samples | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -81,23 +88,19 @@ def read_stored(path: Path | str) -> StoredPicture:
         ImageError: as `defusion.imageio.read_image`; also for several frames or pages.
     """
     path = Path(path)
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise ImageError(path, "no such file") from error
-    except OSError as error:
-        raise ImageError(path, f"cannot be read: {error.strerror}") from error
-    with opened(BytesIO(data), path) as picture:
+    with opened(path, path) as picture:
         _refuse_frames(path, picture)
         upright = ImageOps.exif_transpose(picture)  # decodes all of it, and finds what is damaged
         profile, metadata = picture.info.get("icc_profile"), _metadata(picture)
-        if is_deep(data):
-            deep = decode_deep(data, str(path))
+        head = _head(path)
+        if is_deep(picture, head):
+            deep = decode_deep(path.read_bytes(), str(path))
             alpha = deep[..., 3] if deep.shape[2] == 4 else None
-            return StoredPicture(np.ascontiguousarray(deep[..., :3]), alpha, is_grey(data), profile, False, metadata)
+            colours = np.ascontiguousarray(deep[..., :3])
+            return StoredPicture(colours, alpha, is_grey(head), profile, metadata=metadata)
         if upright.mode in GREY_16_BIT:
             levels = np.asarray(upright).clip(0, 65535).astype(np.uint16)
-            return StoredPicture(np.repeat(levels[..., None], 3, 2), None, True, profile, False, metadata)
+            return StoredPicture(np.repeat(levels[..., None], 3, 2), None, True, profile, metadata=metadata)
         return _shallow(upright, profile, metadata)
 
 
@@ -105,7 +108,9 @@ def write_stored(path: Path | str, restored: Tensor, like: StoredPicture, qualit
     """Writes a picture as another one was stored, in the format that its name says; whole or not at all.
 
     Grey stays grey, and transparency, colour profile, resolution and metadata stay where the format has them; 16 bits
-    where it is PNG or TIFF. What the file was turned by is turned already.
+    where it is PNG or TIFF. What the file was turned by is turned already. Colours that sRGB cannot hold move by as
+    much as those it can: nothing removed is nothing changed. Without transparency in the format the picture is put over
+    white.
 
     Args:
         path: ends in one of `FORMATS`.
@@ -125,13 +130,13 @@ def write_stored(path: Path | str, restored: Tensor, like: StoredPicture, qualit
     samples = _levels(restored, deep)
     if samples.shape != like.samples.shape:
         raise ValueError(f"restored: expected the size of the picture {like.samples.shape}, got {samples.shape}")
-    if like.converted and like.profile is not None:
-        samples = _from_srgb(samples, like.profile)
+    if like.own is not None and like.profile is not None:
+        before, after = (_from_srgb(own, like.profile).astype(np.int16) for own in (like.samples, samples))
+        samples = np.clip(like.own + (after - before), 0, 255).astype(np.uint8)
     if like.grey:
         samples = samples.mean(2).round().astype(samples.dtype)[..., None]
-    if like.alpha is not None and form in _TRANSPARENT:
-        alpha = like.alpha if deep or like.alpha.dtype == np.uint8 else (like.alpha >> 8).astype(np.uint8)
-        samples = np.concatenate([samples, alpha[..., None]], axis=2)
+    if like.alpha is not None:
+        samples = _with_alpha(samples, like.alpha, form in _TRANSPARENT)
     with replacing(path) as partial:
         if deep:
             _write_deep(partial, form, samples, like)
@@ -139,10 +144,26 @@ def write_stored(path: Path | str, restored: Tensor, like: StoredPicture, qualit
             _write(partial, form, samples, like, quality)
 
 
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(64)
+
+
 def _levels(restored: Tensor, deep: bool) -> Samples:
     most = 65535 if deep else 255
     values = restored.detach().float().clamp(0, 1).mul(most).round().permute(1, 2, 0).cpu().numpy()
     return np.ascontiguousarray(values.astype(np.uint16 if deep else np.uint8))
+
+
+def _with_alpha(samples: Samples, alpha: Samples, kept: bool) -> Samples:
+    """Samples (H, W, C) with their transparency as the last channel, or put over white."""
+    if alpha.dtype != samples.dtype:
+        alpha = (alpha >> 8).astype(np.uint8)
+    if kept:
+        return np.concatenate([samples, alpha[..., None]], axis=2)
+    most = np.iinfo(samples.dtype).max
+    share = alpha[..., None].astype(np.float32) / most
+    return (samples * share + most * (1 - share)).round().astype(samples.dtype)
 
 
 def _shallow(picture: Image.Image, profile: bytes | None, metadata: Mapping[str, Any]) -> StoredPicture:
@@ -155,9 +176,10 @@ def _shallow(picture: Image.Image, profile: bytes | None, metadata: Mapping[str,
         return StoredPicture(np.array(to_srgb(picture, profile).convert("RGB")), None, metadata=metadata)
     own = picture.convert("RGB")
     if grey or profile is None:
-        return StoredPicture(np.array(own), alpha, grey, profile, False, metadata)
+        return StoredPicture(np.array(own), alpha, grey, profile, metadata=metadata)
     srgb = to_srgb(own, profile)
-    return StoredPicture(np.array(srgb), alpha, False, profile, srgb is not own, metadata)
+    original = np.array(own) if srgb is not own else None
+    return StoredPicture(np.array(srgb), alpha, False, profile, original, metadata)
 
 
 def _refuse_frames(path: Path, picture: Image.Image) -> None:
@@ -169,17 +191,22 @@ def _refuse_frames(path: Path, picture: Image.Image) -> None:
 def _metadata(picture: Image.Image) -> dict[str, Any]:
     """What is kept of a decoded picture: not the turn, which is done, nor a thumbnail, which would be the old one."""
     found: dict[str, Any] = {}
-    if isinstance(picture, TiffImagePlugin.TiffImageFile):
-        found["tags"] = {tag: picture.tag_v2[tag] for tag in _TIFF_TAGS if tag in picture.tag_v2}
-    else:
-        exif = picture.getexif()
-        exif.pop(ExifTags.Base.Orientation, None)
-        if exif:
-            found["exif"] = exif.tobytes()
+    exif, source = Image.Exif(), picture.getexif()
+    is_tiff = isinstance(picture, TiffImagePlugin.TiffImageFile)  # whose tags also say how its samples lie
+    for tag in _TIFF_TAGS if is_tiff else tuple(source):
+        if tag in source and tag not in _NO_TAGS:
+            exif[tag] = source[tag]
+    for part in _PARTS:
+        if values := source.get_ifd(part):
+            exif.get_ifd(part).update(values)
+    if exif or any(exif.get_ifd(part) for part in _PARTS):
+        found["exif"] = exif.tobytes()
     for value in (picture.info.get(key) for key in _XMP):
         if value:
             found["xmp"] = _TURN.sub(b"", value.encode() if isinstance(value, str) else bytes(value))
-    dpi = picture.info.get("dpi")
+    # Pillow makes up a resolution for TIFF and JPEG files without one.
+    stated = picture.format not in ("TIFF", "JPEG", "MPO") or picture.info.get("jfif_unit") or _X_RESOLUTION in source
+    dpi = picture.info.get("dpi") if stated else None
     if dpi and all(0 < float(own) < _MAX_DPI for own in dpi):
         found["dpi"] = tuple(float(own) for own in dpi)
     if isinstance(picture, PngImagePlugin.PngImageFile):
@@ -190,61 +217,88 @@ def _metadata(picture: Image.Image) -> dict[str, Any]:
 def _write(file: Path, form: str, samples: Samples, like: StoredPicture, quality: int) -> None:
     """A file of 8 bits, by Pillow."""
     kept = like.metadata
-    options: dict[str, Any] = {"icc_profile": like.profile, "dpi": kept.get("dpi")}
-    if form == "TIFF":
-        options |= {"compression": "tiff_deflate", "tiffinfo": dict(kept.get("tags", {}))}
-    else:
-        options |= {"exif": kept.get("exif")}
+    options: dict[str, Any] = {"icc_profile": like.profile, "dpi": kept.get("dpi"), "exif": kept.get("exif")}
     if form == "PNG":
         options["pnginfo"] = _text(kept)
-    elif "xmp" in kept and form == "TIFF":
-        options["tiffinfo"][_XMP_TAG] = kept["xmp"]
+    elif form == "TIFF":
+        tags = _tiff_tags(kept)
+        nested = any(tags.get_ifd(part) for part in _PARTS)  # which libtiff, which compresses, cannot write
+        options |= {"compression": None if nested else "tiff_deflate", "exif": tags}
     elif "xmp" in kept:
         options["xmp"] = kept["xmp"]
     if form in ("JPEG", "WEBP", "AVIF"):
         options["quality"] = quality
     if form in ("JPEG", "AVIF"):
         options["subsampling"] = "4:4:4"
-    picture = Image.fromarray(samples[..., 0] if samples.shape[2] == 1 else samples, _mode(samples))
     if form == "WEBP":
         options["exact"] = True  # colours below transparency, too
+    picture = Image.fromarray(samples[..., 0] if samples.shape[2] == 1 else samples, _mode(samples))
     picture.save(file, format=form, **{key: value for key, value in options.items() if value is not None})
+
+
+def _tiff_tags(kept: Mapping[str, Any]) -> Image.Exif:
+    """The EXIF and XMP of a TIFF; words are bytes, for of Pillow's letters those beyond ASCII are question marks."""
+    exif = Image.Exif()
+    exif.load(kept.get("exif", b""))
+    for tag, value in tuple(exif.items()):
+        if isinstance(value, str):
+            exif[tag] = value.encode()
+    if "xmp" in kept:
+        exif[_XMP_TAG] = kept["xmp"]
+    return exif
 
 
 def _write_deep(file: Path, form: str, samples: Samples, like: StoredPicture) -> None:
     """A file of 16 bits."""
-    kept = like.metadata
     if form == "TIFF":
-        tags = [(tag, "s", 0, str(value), True) for tag, value in kept.get("tags", {}).items() if tag not in _SOFTWARE]
-        if "xmp" in kept:
-            tags.append((_XMP_TAG, "B", len(kept["xmp"]), kept["xmp"], True))
-        tifffile.imwrite(
-            file,
-            samples[..., 0] if samples.shape[2] == 1 else samples,
-            photometric="minisblack" if samples.shape[2] < 3 else "rgb",
-            planarconfig=None if samples.shape[2] == 1 else "contig",
-            extrasamples=["unassalpha"] if samples.shape[2] in (2, 4) else None,
-            compression="deflate",
-            iccprofile=like.profile,
-            resolution=kept.get("dpi"),
-            resolutionunit="INCH" if "dpi" in kept else None,
-            extratags=tags,
-            metadata=None,
-        )
+        _write_deep_tiff(file, samples, like)
         return
-    parts = {
-        cv2.IMAGE_METADATA_EXIF: kept.get("exif", b"").removeprefix(b"Exif\0\0"),
-        cv2.IMAGE_METADATA_XMP: kept.get("xmp"),
-        cv2.IMAGE_METADATA_ICCP: like.profile,
-    }
-    there = {kind: np.frombuffer(value, np.uint8) for kind, value in parts.items() if value}
     if samples.shape[2] == 2:  # OpenCV writes no grey with transparency
         samples = samples[..., [0, 0, 0, 1]]
     order = {1: [0], 3: [2, 1, 0], 4: [2, 1, 0, 3]}[samples.shape[2]]
-    done, data = cv2.imencodeWithMetadata(".png", samples[..., order], list(there), list(there.values()))
+    done, data = cv2.imencode(".png", samples[..., order])
     if not done:
         raise OSError(f"{file}: OpenCV could not encode it")
-    file.write_bytes(data.tobytes())
+    plain = data.tobytes()
+    file.write_bytes(plain[:_PNG_HEADER] + _chunks(like) + plain[_PNG_HEADER:])
+
+
+def _chunks(like: StoredPicture) -> bytes:
+    """What a PNG holds beside its samples, to stand behind its header."""
+    kept, found = like.metadata, BytesIO()
+    if like.profile is not None:
+        PngImagePlugin.putchunk(found, b"iCCP", b"ICC Profile\0\0", zlib.compress(like.profile))
+    if "dpi" in kept:
+        x, y = (round(own / _METRE) for own in kept["dpi"])
+        PngImagePlugin.putchunk(found, b"pHYs", struct.pack(">IIB", x, y, 1))
+    if "exif" in kept:
+        PngImagePlugin.putchunk(found, b"eXIf", kept["exif"].removeprefix(b"Exif\0\0"))
+    text = _text(kept)
+    for kind, data, *_ in text.chunks if text is not None else ():
+        PngImagePlugin.putchunk(found, kind, data)
+    return found.getvalue()
+
+
+def _write_deep_tiff(file: Path, samples: Samples, like: StoredPicture) -> None:
+    kept = like.metadata
+    exif = _tiff_tags(kept)
+    words = [tag for tag in _TIFF_TAGS if tag not in _SOFTWARE and isinstance(exif.get(tag), bytes)]
+    tags = [(tag, "s", 0, exif[tag], True) for tag in words]
+    if "xmp" in kept:
+        tags.append((_XMP_TAG, "B", len(kept["xmp"]), kept["xmp"], True))
+    tifffile.imwrite(
+        file,
+        samples[..., 0] if samples.shape[2] == 1 else samples,
+        photometric="minisblack" if samples.shape[2] < 3 else "rgb",
+        planarconfig=None if samples.shape[2] == 1 else "contig",
+        extrasamples=["unassalpha"] if samples.shape[2] in (2, 4) else None,
+        compression="deflate",
+        iccprofile=like.profile,
+        resolution=kept.get("dpi"),
+        resolutionunit="INCH" if "dpi" in kept else None,
+        extratags=tags,
+        metadata=None,
+    )
 
 
 def _mode(samples: Samples) -> str:

@@ -46,7 +46,7 @@ def from_diffusers(kind: str, source: str, subfolder: str, architecture: Mapping
     if not source:
         return network.from_config(dict(architecture))
     try:
-        return network.from_pretrained(source, subfolder=subfolder, use_safetensors=True)
+        return network.from_pretrained(source, subfolder=subfolder, use_safetensors=True, low_cpu_mem_usage=False)
     except Exception as error:  # as above
         raise PretrainedError(_missing(kind, "safetensors weights", source, subfolder, error)) from error
 
