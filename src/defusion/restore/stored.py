@@ -195,10 +195,9 @@ def _metadata(picture: Image.Image) -> dict[str, Any]:
     is_tiff = isinstance(picture, TiffImagePlugin.TiffImageFile)  # whose tags also say how its samples lie
     for tag in _TIFF_TAGS if is_tiff else tuple(source):
         if tag in source and tag not in _NO_TAGS:
-            exif[tag] = source[tag]
+            exif[tag] = _as_written(source[tag])
     for part in _PARTS:
-        if values := source.get_ifd(part):
-            exif.get_ifd(part).update(values)
+        exif.get_ifd(part).update({tag: _as_written(value) for tag, value in source.get_ifd(part).items()})
     if exif or any(exif.get_ifd(part) for part in _PARTS):
         found["exif"] = exif.tobytes()
     for value in (picture.info.get(key) for key in _XMP):
@@ -236,13 +235,17 @@ def _write(file: Path, form: str, samples: Samples, like: StoredPicture, quality
     picture.save(file, format=form, **{key: value for key, value in options.items() if value is not None})
 
 
+def _as_written(value: Any) -> Any:
+    """Words as their bytes, which Pillow reads as Latin-1 but would write as ASCII, question marks for the rest."""
+    return value.encode("latin-1", "replace") if isinstance(value, str) else value
+
+
 def _tiff_tags(kept: Mapping[str, Any]) -> Image.Exif:
-    """The EXIF and XMP of a TIFF; words are bytes, for of Pillow's letters those beyond ASCII are question marks."""
+    """The EXIF and XMP of a TIFF."""
     exif = Image.Exif()
     exif.load(kept.get("exif", b""))
     for tag, value in tuple(exif.items()):
-        if isinstance(value, str):
-            exif[tag] = value.encode()
+        exif[tag] = _as_written(value)
     if "xmp" in kept:
         exif[_XMP_TAG] = kept["xmp"]
     return exif
