@@ -221,8 +221,9 @@ def _write(file: Path, form: str, samples: Samples, like: StoredPicture, quality
         options["pnginfo"] = _text(kept)
     elif form == "TIFF":
         tags = _tiff_tags(kept)
-        nested = any(tags.get_ifd(part) for part in _PARTS)  # which libtiff, which compresses, cannot write
-        options |= {"compression": None if nested else "tiff_deflate", "exif": tags}
+        # libtiff, which compresses, writes no parts and no bytes.
+        hard = any(part in tags for part in _PARTS) or any(isinstance(own, bytes) for own in tags.values())
+        options |= {"compression": None if hard else "tiff_deflate", "exif": tags}
     elif "xmp" in kept:
         options["xmp"] = kept["xmp"]
     if form in ("JPEG", "WEBP", "AVIF"):
@@ -236,8 +237,8 @@ def _write(file: Path, form: str, samples: Samples, like: StoredPicture, quality
 
 
 def _as_written(value: Any) -> Any:
-    """Words as their bytes, which Pillow reads as Latin-1 but would write as ASCII, question marks for the rest."""
-    return value.encode("latin-1", "replace") if isinstance(value, str) else value
+    """Words beyond ASCII as their bytes, which Pillow reads as Latin-1 but would write as question marks."""
+    return value.encode("latin-1", "replace") if isinstance(value, str) and not value.isascii() else value
 
 
 def _tiff_tags(kept: Mapping[str, Any]) -> Image.Exif:
@@ -285,8 +286,8 @@ def _chunks(like: StoredPicture) -> bytes:
 def _write_deep_tiff(file: Path, samples: Samples, like: StoredPicture) -> None:
     kept = like.metadata
     exif = _tiff_tags(kept)
-    words = [tag for tag in _TIFF_TAGS if tag not in _SOFTWARE and isinstance(exif.get(tag), bytes)]
-    tags = [(tag, "s", 0, exif[tag], True) for tag in words]
+    words = [tag for tag in _TIFF_TAGS if tag not in _SOFTWARE and isinstance(exif.get(tag), str | bytes)]
+    tags: list[tuple[Any, ...]] = [(tag, "s", 0, exif[tag], True) for tag in words]
     if "xmp" in kept:
         tags.append((_XMP_TAG, "B", len(kept["xmp"]), kept["xmp"], True))
     tifffile.imwrite(
