@@ -86,6 +86,7 @@ def test_sizes_of_the_two_stages_fit(size: str) -> None:
     assert diffusion["model"]["init_args"]["tokenizer"] == tokenizer["trainer"]["default_root_dir"] + "/weights"
 
 
+@pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
 def test_stable_diffusion_is_trained_in_latent_space(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Its layout, narrowed; a checkpoint leaves out what is frozen, and goes on."""
     pytest.importorskip("diffusers", reason="needs defusion[pretrained]")

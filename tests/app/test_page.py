@@ -1,6 +1,7 @@
 """The page: what it does, and what a person sees of it in a real browser."""
 
 import asyncio
+import os
 import shutil
 import socket
 import subprocess
@@ -13,12 +14,15 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+import torch
 from PIL import Image
 
 pytest.importorskip("gradio", reason="needs defusion[app]")
+import gradio
 
 from defusion.app.page import Page, build, spec
 from defusion.degradations.library import NAMES
+from defusion.describer.network import Describer, DescriberConfig
 from defusion.diffusion.model import Defusion
 from defusion.imageio import read_image
 from defusion.restore.restorer import Restorer
@@ -29,6 +33,7 @@ BROWSER, DRIVER = (shutil.which(name) for name in ("chromium", "chromedriver"))
 
 @pytest.fixture
 def page(model: Defusion, tmp_path: Path) -> Page:
+    (tmp_path / "results").mkdir()
     return Page(Restorer(model, "cpu"), tmp_path / "results")
 
 
@@ -91,6 +96,41 @@ def test_what_is_missing_is_said(page: Page, photo: Path, file: str | None, name
         page.restore(given, names, MIDDLE, None, 1, 1)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # gradio leaves the file open
+@pytest.mark.parametrize("mode", ["RGBA", "L", "I;16"])
+def test_uploads_reach_the_model_as_they_are(model: Defusion, tmp_path: Path, mode: str) -> None:
+    """With their transparency, greys and 16 bits, through the component of the page."""
+    draw = np.random.default_rng(0)
+    depth = np.uint16 if mode == "I;16" else np.uint8
+    shape = (20, 30, 4) if mode == "RGBA" else (20, 30)
+    samples = draw.integers(0, np.iinfo(depth).max, shape, dtype=depth)
+    Image.fromarray(samples).save(tmp_path / "a.png")
+
+    async def uploaded() -> str:
+        blocks = build(Restorer(model, "cpu"), tmp_path)
+        own: Any = next(block for block in blocks.blocks.values() if getattr(block, "elem_id", "") == "picture")
+        return str(own.preprocess(gradio.data_classes.ImageData(path=str(tmp_path / "a.png"))))
+
+    file = asyncio.run(uploaded())
+    with Image.open(file) as found:
+        np.testing.assert_array_equal(np.asarray(found), samples)
+
+
+def test_what_the_model_wrote_is_what_is_removed(page: Page, photo: Path) -> None:
+    shape = DescriberConfig(crop_size=32, channels=(16,), blocks=(1,), width=32)
+    describer = Describer(shape, page.restorer.model.tokenizer).eval()
+    with torch.no_grad():
+        describer.names.bias.copy_(torch.tensor([10.0 if name == "rain" else -10.0 for name in NAMES] + [0.0] * 11))
+        describer.names.weight.zero_()
+    page.restorer.describer = describer
+    seen, there, severities = page.describe(str(photo))
+    assert there == ["rain"]
+    assert severities == MIDDLE
+    (_, after), _, words = page.restore(str(photo), there, severities, seen, 1, 1)
+    assert "removed: rain," in words
+    np.testing.assert_array_equal(after, page.restorer(photo, seen).numpy())
+
+
 def test_without_a_describer_nothing_is_seen(page: Page, photo: Path) -> None:
     with pytest.raises(ValueError, match="needs a describer"):
         page.describe(str(photo))
@@ -112,13 +152,24 @@ def address(weights: Path, tmp_path: Path) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "defusion.cli", "app", "--port", str(port), "--weights", str(weights)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+
+    def left() -> list[Path]:
+        return list(tmp_path.glob("defusion-*"))
+
+    server = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ | {"TMPDIR": str(tmp_path)}
+    )
+    try:
         until(lambda: reaches(port) or server.poll() is not None, 90)
         assert server.poll() is None, "the command ended"
         listening = [own.laddr.ip for own in psutil.Process(server.pid).net_connections() if own.status == "LISTEN"]
         assert set(listening) == {"127.0.0.1"}, "it listens to this machine alone"
+        assert left()
         yield f"http://127.0.0.1:{port}"
+    finally:
         server.terminate()
+        server.wait(30)
+    assert not left(), "uploads and results are removed"
 
 
 def reaches(port: int) -> bool:
@@ -131,6 +182,7 @@ def reaches(port: int) -> bool:
 def test_a_person_restores_a_picture_in_a_browser(address: str, photo: Path, tmp_path: Path) -> None:
     """Uploads, ticks rain, moves its slider, restores, compares and downloads; an error is shown as one."""
     selenium = pytest.importorskip("selenium.webdriver", reason="needs selenium")
+    keys = pytest.importorskip("selenium.webdriver.common.keys").Keys
     options = selenium.ChromeOptions()
     options.binary_location = BROWSER
     for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1400,1600"):
@@ -145,12 +197,19 @@ def test_a_person_restores_a_picture_in_a_browser(address: str, photo: Path, tmp
         assert "there is no picture" in browser.page_source
         wait(browser, "#picture input[type=file]").send_keys(str(photo))
         wait(browser, "#picture img")
-        before = wait(browser, "#degraded img").get_attribute("src")
+
+        def twin() -> str:
+            return str(wait(browser, "#degraded img").get_attribute("src"))
+
+        before = twin()
         rain = next(own for own in browser.find_elements("css selector", "#names label") if own.text.strip() == "rain")
         rain.click()
         slider = wait(browser, "#rain input[type=range]")
-        until(lambda: browser.find_element("css selector", "#degraded img").get_attribute("src") != before)
+        until(lambda: twin() != before)
+        ticked = twin()
         assert slider.is_displayed()
+        slider.send_keys(keys.END)
+        until(lambda: twin() not in (before, ticked))
         go.click()
         wait(browser, "#result img")
         until(lambda: "removed: rain" in browser.find_element("css selector", "#words").text)

@@ -59,9 +59,9 @@ def test_clean_pictures_are_left_alone_exactly(describer: Describer, model: Defu
     restorer = Restorer(model, "cpu", sure_of(describer))
     lq = torch.rand(2, 3, 40, 50, generator=generator(0))
     found = restorer(lq)
-    assert [own.shown for own in found.instruction] == [NULL, NULL]
+    assert [own.shown for own in found.instructions] == [NULL, NULL]
     assert torch.equal(found.image, lq)
-    assert "clean (100% sure)" in found.instruction[0].words  # type: ignore[attr-defined]
+    assert "clean (100% sure)" in found.instruction.words  # type: ignore[attr-defined]
 
 
 def test_every_picture_of_a_batch_has_its_own_description(describer: Describer, model: Defusion) -> None:
@@ -71,7 +71,7 @@ def test_every_picture_of_a_batch_has_its_own_description(describer: Describer, 
     both = restorer(lq)
     for number, own in enumerate(lq):
         alone = restorer(own)
-        assert torch.equal(alone.instruction[0].codes, both.instruction[number].codes)  # type: ignore[attr-defined]
+        assert torch.equal(alone.instruction.codes, both.instructions[number].codes)  # type: ignore[attr-defined]
         assert torch.allclose(alone.image, both.image[number], atol=1e-5)
     assert not torch.equal(both.image, lq)
 

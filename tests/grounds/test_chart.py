@@ -120,14 +120,13 @@ def test_from_picture_errors_say_what_is_wrong(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"none\.png: expected a picture of a chart"):
         Chart.from_picture(tmp_path / "none.png", 64)
     (tmp_path / "text.png").write_text("no picture")
-    with pytest.raises(ValueError, match=r"text\.png: expected a picture"):
+    with pytest.raises(ValueError, match=r"text\.png: empty, or not a picture"):
         Chart.from_picture(tmp_path / "text.png", 64)
     PillowImage.new("RGB", (40, 90)).save(tmp_path / "small.png")
     with pytest.raises(ValueError, match="at least 64x64 pixels, got 40x90"):
         Chart.from_picture(tmp_path / "small.png", 64)
     PillowImage.new("I;16", (90, 90)).save(tmp_path / "deep.png")
-    with pytest.raises(ValueError, match=r"deep\.png: expected 8 bits a channel"):
-        Chart.from_picture(tmp_path / "deep.png", 64)
+    assert Chart.from_picture(tmp_path / "deep.png", 64).shape == (1, 3, 64, 64)
     with pytest.raises(ValueError, match="size: expected an even"):
         Chart.from_picture(tmp_path / "small.png", 15)
 

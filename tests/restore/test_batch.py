@@ -16,11 +16,12 @@ import torch
 from PIL import Image, PngImagePlugin
 
 from defusion import cli
+from defusion.describer.network import Describer, DescriberConfig
 from defusion.diffusion.model import Defusion
 from defusion.imageio import image_size, read_image
 from defusion.restore import batch
-from defusion.restore.batch import How, Results, restore_files
-from defusion.restore.places import Place, places
+from defusion.restore.batch import Batch, How, Results
+from defusion.restore.places import Found, Place, find_places
 from defusion.restore.restorer import Restorer
 
 Run = Callable[..., int]
@@ -56,7 +57,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, weights: Path) -> Run:
 
 def restored(restorer: Restorer, holiday: Path, how: How, **options: Any) -> Results:
     out = holiday.parent / "out"
-    return restore_files(restorer, places([str(holiday)], out), out, how, "these weights", **options)
+    return Batch(restorer, out, how, "these weights", **options).run(find_places([str(holiday)], out))
 
 
 def states(results: Results) -> list[str]:
@@ -70,22 +71,49 @@ def test_what_is_done_stays_done(restorer: Restorer, holiday: Path) -> None:
     before = {file: file.stat().st_mtime_ns for file in out.rglob("*.*g")}
     assert len(before) == 3
     assert states(restored(restorer, holiday, how)) == ["done before"] * 3
+    assert states(restored(restorer, holiday, how, overwrite=True)) == ["done before"] * 3
     assert {file: file.stat().st_mtime_ns for file in out.rglob("*.*g")} == before
     os.utime(holiday / "a.png", ns=(1, 1))
     (out / "b.jpg").unlink()
     results = restored(restorer, holiday, how)
     assert states(results) == ["failed", "restored", "done before"]
     assert "is there already; --overwrite replaces it" in results.failed[0].note
-    assert states(restored(restorer, holiday, how, overwrite=True)) == ["restored"] * 3
+    assert states(restored(restorer, holiday, how, overwrite=True)) == ["restored", "done before", "done before"]
 
 
 def test_results_of_another_way_are_not_taken_for_these(restorer: Restorer, holiday: Path) -> None:
+    """And a mistaken run in another way takes nothing from what is done."""
     assert states(restored(restorer, holiday, How("rain"))) == ["restored"] * 3
     assert states(restored(restorer, holiday, How("rain", strength=0.5))) == ["failed"] * 3
+    assert states(restored(restorer, holiday, How("rain"))) == ["done before"] * 3
     assert states(restored(restorer, holiday, How("rain", strength=0.5), overwrite=True)) == ["restored"] * 3
+    assert states(restored(restorer, holiday, How("rain"))) == ["failed"] * 3
     shown = restorer.instruction("rain")
-    assert How(shown).identity() != How(restorer.instruction("rain", 1)).identity()
-    assert How(shown).identity() == How(restorer.instruction("rain")).identity()
+    assert How(shown).digest("w") == How(restorer.instruction("rain")).digest("w")
+    ways = [How(shown), How(restorer.instruction("rain", 1)), How("rain"), How("rain", {"rain": 1.0})]
+    ways.append(How("rain", steps=2))
+    assert len({own.digest(weights) for own in ways for weights in ("w", "v")}) == 10
+
+
+def test_a_result_that_was_there_before_is_not_taken_for_ours(
+    restorer: Restorer, holiday: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a run was killed between its note and its file."""
+    out = holiday.parent / "out"
+    out.mkdir()
+    (out / "a.png").write_bytes(b"somebody's")
+    os.utime(out / "a.png", (1, 1))
+
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    write = batch.write_stored
+    monkeypatch.setattr(batch, "write_stored", killed)
+    with pytest.raises(KeyboardInterrupt):
+        restored(restorer, holiday, How("rain"), overwrite=True)
+    monkeypatch.setattr(batch, "write_stored", write)
+    assert states(restored(restorer, holiday, How("rain"))) == ["failed", "restored", "restored"]
+    assert (out / "a.png").read_bytes() == b"somebody's"
 
 
 def test_an_interrupted_run_goes_on(restorer: Restorer, holiday: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,6 +140,7 @@ def test_an_interrupted_run_goes_on(restorer: Restorer, holiday: Path, monkeypat
         (PermissionError(13, "Permission denied", "out/a.png"), "Permission denied: out/a.png"),
         (MemoryError(), "give a smaller --tile"),
         (torch.OutOfMemoryError("CUDA"), "give a smaller --tile"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes"), "give a smaller --tile"),
         (RuntimeError("two\nlines"), "two lines"),
         (ZeroDivisionError(), "ZeroDivisionError"),
     ],
@@ -134,9 +163,9 @@ def test_whatever_fails_stops_nothing_else(
 
 
 def test_a_picture_is_not_written_over_itself(restorer: Restorer, holiday: Path) -> None:
-    places = [Place((holiday / "a.png").resolve(), "a.png")]
+    found = Found([Place((holiday / "a.png").resolve(), "a.png")], {})
     before = (holiday / "a.png").read_bytes()
-    results = restore_files(restorer, places, holiday, How("rain"), "w", overwrite=True)
+    results = Batch(restorer, holiday, How("rain"), "w", overwrite=True).run(found)
     assert "is the picture itself" in results.failed[0].note
     assert (holiday / "a.png").read_bytes() == before
 
@@ -169,9 +198,72 @@ def test_failures_are_listed_and_the_exit_code_is_1(
     assert Path("out/a.png").exists()
 
 
-def test_grids_are_drawn(run: Run, holiday: Path) -> None:
-    assert run("holiday/a.png", "--out", "out", "--instruction", "rain", "--grid") == 0
-    assert read_image("out/a.png_grid.png").shape[1] > 5 * 256
+def test_names_are_no_markup(run: Run, holiday: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (holiday / "a.png").rename(holiday / "x[b]y.png")
+    (holiday / "b.jpg").rename(holiday / "x[-b].jpg")
+    assert run("holiday", "--out", "out", "--instruction", "rain") == 0
+    printed = capsys.readouterr().out
+    assert "x[b]y.png" in printed
+    assert "x[-b].jpg" in printed
+
+
+def test_a_contact_sheet_overwrites_nothing(run: Run, holiday: Path) -> None:
+    (holiday / "a.png").rename(holiday / "contact_sheet.png")
+    assert run("holiday", "--out", "out", "--instruction", "rain") == 0
+    assert read_image("out/contact_sheet.png").shape == (20, 30, 3)
+    (holiday / "contact_sheet.png").rename(holiday / "a.png")
+    assert run("holiday", "--out", "out", "--instruction", "rain") == 0
+    assert read_image("out/contact_sheet.png").shape == (20, 30, 3)
+
+
+def test_what_is_missing_is_listed_and_the_rest_restored(
+    run: Run, holiday: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("holiday", "nowhere.png", "--out", "out", "--instruction", "rain") == 1
+    assert "nowhere.png: no such file or folder" in capsys.readouterr().err
+    assert len(list(Path("out").rglob("*.*g"))) == 4
+
+
+def test_grids_are_drawn(run: Run, holiday: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (holiday / "b.jpg").write_bytes(b"no picture")
+    arguments = ("holiday", "--out", "out", "--instruction", "rain", "--grid")
+    assert run(*arguments) == 1
+    assert "b.jpg: empty, or not a picture" in capsys.readouterr().err
+    for name in ("a.png", "deep/c.png"):
+        assert read_image(f"out/{name}_grid.png").shape[1] > 5 * 256
+    assert run(*arguments) == 1
+    assert "is there already" in capsys.readouterr().err
+
+
+def test_pictures_are_described(
+    model: Defusion, holiday: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shape = DescriberConfig(crop_size=32, channels=(16,), blocks=(1,), width=32)
+    Restorer(model, "cpu", Describer(shape, model.tokenizer)).save_pretrained(tmp_path / "describing")
+    (holiday / "b.jpg").write_bytes(b"no picture")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("holiday/a.png\n"))
+
+    def describe(*arguments: object) -> int:
+        given = ["defusion", "describe", *map(str, arguments), "--weights", "describing"]
+        monkeypatch.setattr(sys, "argv", given)
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        return int(stopped.value.code or 0)
+
+    assert describe("holiday", "--out", "seen.png") == 1
+    out, error = capsys.readouterr()
+    assert "a.png" in out
+    assert "% sure" in out
+    assert "b.jpg: empty, or not a picture" in error
+    assert read_image("seen.png").shape[0] > 2 * 256
+    assert describe("-") == 0
+    assert describe("holiday/a.png", "--out", "seen.jpg") == 2
+    assert "ending in .png" in capsys.readouterr().err
+    before = (holiday / "a.png").read_bytes()
+    assert describe("holiday/a.png", "--out", "holiday/a.png") == 2
+    assert "is there already" in capsys.readouterr().err
+    assert (holiday / "a.png").read_bytes() == before
 
 
 def test_a_pair_shows_what_to_remove(run: Run, holiday: Path) -> None:
@@ -190,6 +282,8 @@ def test_a_pair_shows_what_to_remove(run: Run, holiday: Path) -> None:
     [
         (["--instruction", "fog"], "unknown degradation 'fog'"),
         (["--instruction", "rain", "--strength", "2"], "strength: expected a number in [0, 1]"),
+        (["--instruction", "rain", "--strength", "snow=1"], "strength: expected one for each of rain, got snow"),
+        (["--instruction", "rain", "--grid", "--steps", "2"], "--grid: draws all strengths and steps"),
         (["--instruction", "rain", "--strength", "much"], "--strength: expected 0.5, or rain=1,noise=0.3"),
         (["--instruction", "rain", "--format", "gif"], "--format: expected one of"),
         (["--instruction", "rain", "--tile", "100"], "tile: expected at least 192 px"),
@@ -202,7 +296,7 @@ def test_a_pair_shows_what_to_remove(run: Run, holiday: Path) -> None:
 def test_what_cannot_be_done_is_said_in_one_line(
     run: Run, holiday: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
-    assert run("holiday/a.png", "--out", "out", *arguments) in (1, 2)
+    assert run("holiday/a.png", "--out", "out", *arguments) == 2
     error = capsys.readouterr().err
     assert message in error
     assert "Traceback" not in error
@@ -368,8 +462,8 @@ def test_a_full_disk_leaves_nothing_behind(
 
 
 def test_a_picture_that_vanishes_is_one_line(restorer: Restorer, holiday: Path) -> None:
-    found = places([str(holiday)], holiday.parent / "out")
+    found = find_places([str(holiday)], holiday.parent / "out")
     (holiday / "a.png").unlink()
-    results = restore_files(restorer, found, holiday.parent / "out", How("rain"), "w")
+    results = Batch(restorer, holiday.parent / "out", How("rain"), "w").run(found)
     assert states(results) == ["failed", "restored", "restored"]
     assert "No such file" in results.failed[0].note

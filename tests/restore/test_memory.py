@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from defusion.restore import memory
-from defusion.restore.memory import MAX_TILE, MIN_TILE, bytes_a_pixel, tile_and_batch
+from defusion.restore.memory import SIDES, bytes_a_pixel, tile_side, tiles_at_once
 from defusion.unet.unet import UNetConfig
 
 SMALL = UNetConfig(channels=(48, 96, 192), blocks=3)
@@ -51,19 +51,17 @@ def test_tiles_grow_with_the_memory_and_fit_the_stride(monkeypatch: pytest.Monke
     sides = []
     for free in (1e6, 1e9, 1e12):
         monkeypatch.setattr(memory, "free_bytes", lambda _, free=free: int(free))
-        side, batch = tile_and_batch(SMALL, device)
-        assert side % SMALL.stride == 0
-        assert batch == 1
-        sides.append(side)
-    assert sides == sorted(sides)
-    assert sides[0] == MIN_TILE
-    assert sides[-1] == MAX_TILE
+        sides.append(tile_side(SMALL, device))
+        assert sides[-1] % SMALL.stride == 0
+        assert tiles_at_once(SMALL, device, sides[-1]) == 1
+    assert sides == list(SIDES)
 
 
 def test_a_gpu_takes_several_tiles_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "free_bytes", lambda _: int(80e9))
-    side, batch = tile_and_batch(SMALL, torch.device("cuda"))
-    assert side == MAX_TILE
+    side = tile_side(SMALL, torch.device("cuda"))
+    batch = tiles_at_once(SMALL, torch.device("cuda"), side)
+    assert side == SIDES[-1]
     assert 2 <= batch <= 80e9 / (bytes_a_pixel(SMALL) * side**2)
 
 

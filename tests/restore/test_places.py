@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from defusion.imageio import ImageError
-from defusion.restore.places import places
+from defusion.restore.places import find_places
 
 
 @pytest.fixture
@@ -25,8 +25,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Sequenc
 
 def names(*inputs: str, out: str = "out", suffix: str | None = None, listed: Sequence[str] = ()) -> dict[str, str]:
     """Source below the working folder -> name of the result."""
-    found = places(inputs, Path(out), suffix, listed)
-    return {own.source.relative_to(Path.cwd()).as_posix(): own.name for own in found}
+    found = find_places(inputs, Path(out), suffix, listed)
+    return {own.source.relative_to(Path.cwd()).as_posix(): own.name for own in found.places}
 
 
 def test_folders_keep_their_paths_and_files_their_names(folder: Callable[[Sequence[str]], Path]) -> None:
@@ -44,6 +44,15 @@ def test_patterns_and_lists(folder: Callable[[Sequence[str]], Path]) -> None:
         names("-")
     with pytest.raises(ImageError, match="no such file"):
         names("-", listed=["nowhere.png"])
+
+
+def test_what_is_not_there_stops_nothing_else(folder: Callable[[Sequence[str]], Path]) -> None:
+    folder(["in/a.png", "b.png"])
+    (Path("in") / "empty").mkdir()
+    found = find_places(["in/*", "b.png", "nowhere.png", "in/*.tif", "-"], Path("out"), listed=["gone.jpg\n"])
+    assert [own.name for own in found.places] == ["a.png", "b.png"]
+    assert found.missing.keys() == {"in/empty", "nowhere.png", "in/*.tif", "gone.jpg"}
+    assert all(found.missing.values())
 
 
 def test_names_never_collide_whatever_the_order(folder: Callable[[Sequence[str]], Path]) -> None:
@@ -81,6 +90,8 @@ def test_results_of_before_are_no_inputs(folder: Callable[[Sequence[str]], Path]
     folder(["in/a.png", "in/out/a.png"])
     assert names("in", out="in/out") == {"in/a.png": "a.png"}
     assert names("in/out/a.png", out="in/out") == {"in/out/a.png": "a.png"}
+    assert names("in/**/*.png", out="in/out") == {"in/a.png": "a.png"}
+    assert names("in/out", out="in/out") == {"in/out/a.png": "a.png"}
     folder(["only/out/a.png"])
     with pytest.raises(ImageError, match="where results go"):
         names("only", out="only/out")

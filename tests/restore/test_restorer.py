@@ -44,7 +44,9 @@ def test_every_form_of_a_picture_gives_the_same(restorer: Restorer, levels: np.n
     assert images[0].shape == (3, 21, 30)
     for own in images[1:]:
         assert torch.allclose(own, images[0], atol=1e-5)
+    several = restorer(np.stack([levels, levels]), "rain").image
     batch = restorer(chw[None].expand(2, -1, -1, -1), "rain").image
+    assert torch.equal(several, batch)
     assert batch.shape == (2, 3, 21, 30)
     assert torch.allclose(batch[0], images[0], atol=1e-5)
 
@@ -58,13 +60,13 @@ def test_grey_arrays_are_pictures(restorer: Restorer, levels: np.ndarray) -> Non
     ("picture", "message"),
     [
         (np.zeros((4, 5, 4), np.uint8), "without transparency"),
-        (np.zeros((2, 4, 5, 3), np.uint8), "one by one"),
+        (np.zeros((2, 4, 5, 4), np.uint8), "without transparency"),
         (np.zeros((0, 5, 3), np.uint8), "expected an array"),
         (np.zeros((4, 5, 3), np.int64), "expected uint8, uint16 or floats"),
         (np.full((4, 5, 3), np.nan), "expected values in"),
         (np.full((4, 5, 3), 200.0), "divide 8-bit pictures by 255"),
         (torch.zeros(4, 5, 3), r"expected a tensor \(3, H, W\)"),
-        (torch.zeros(3, 4, 5, dtype=torch.int32), "expected uint8 or floats"),
+        (torch.zeros(3, 4, 5, dtype=torch.int32), "expected uint8, uint16 or floats"),
         (torch.full((3, 4, 5), torch.inf), "expected values in"),
         ([1, 2], "got list"),
         ("nowhere.png", "no such file"),
@@ -168,6 +170,24 @@ def test_the_degradation_is_what_was_removed(restorer: Restorer, tmp_path: Path)
     assert found.pil().size == (16, 16)
     found.save(tmp_path / "a.png")
     np.testing.assert_array_equal(read_image(tmp_path / "a.png"), found.numpy())
+
+
+def test_the_mean_and_deviation_are_those_of_the_samples(restorer: Restorer) -> None:
+    lq = 0.4 + 0.2 * torch.rand(3, 16, 16, generator=generator(0))
+    found = restorer(lq, "rain", steps=3, samples=3)
+    # Sample i of a call is drawn by the key (seed, i), whatever their number: take them apart by adding one at a time.
+    sums = [number * restorer(lq, "rain", steps=3, samples=number).degradation for number in (1, 2, 3)]
+    own = torch.stack([sums[0], sums[1] - sums[0], sums[2] - sums[1]])
+    assert torch.allclose(found.degradation, own.mean(0), atol=1e-6)
+    assert found.uncertainty is not None
+    assert torch.allclose(found.uncertainty, own.std(0), atol=1e-5)
+
+
+def test_graded_strength_of_what_has_no_names_is_refused(restorer: Restorer) -> None:
+    lq = torch.zeros(3, 8, 8)
+    for shown in (restorer.instruction("rain"), LIBRARY["rain"], "auto"):
+        with pytest.raises(ValueError, match=r"needs an instruction by names|needs a describer"):
+            restorer(lq, shown, strength={"rain": 1.0})
 
 
 @pytest.mark.parametrize("tile", [1, 191])

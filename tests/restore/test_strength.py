@@ -94,7 +94,7 @@ def test_scaling_the_degradation_is_truer_than_interpolating_tokens() -> None:
             lq, half = (drawn(task, 0, number, severity=own).apply(hq[None])[0] for own in (0.5, 0.25))
             full = restorer(lq, task)
             scaled.append(float(psnr((lq - 0.5 * full.degradation).clamp(0, 1)[None], half[None])))
-            tokens = restorer.tokens(full.instruction[0])
+            tokens = restorer.tokens(full.instruction)
             assert tokens is not None
             lesser = restorer.model.restore(lq[None], 0.5 * tokens, normals(generator(0)))
             interpolated.append(float(psnr(lesser, half[None])))

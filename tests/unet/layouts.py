@@ -1,5 +1,6 @@
 """The layouts of published text-to-image networks, narrowed."""
 
+import importlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -64,8 +65,7 @@ def source(layout: Mapping[str, Any], folder: Path, seed: int = 0) -> Path:
     """A diffusers model of this layout on the disk, with an autoencoder."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        import diffusers
-
+        diffusers: Any = importlib.import_module("diffusers")
         diffusers.UNet2DConditionModel(**layout).save_pretrained(folder / "unet")
         diffusers.AutoencoderKL(**VAE).save_pretrained(folder / "vae")
     return folder

@@ -4,12 +4,14 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from defusion.degradations.library import NAMES
 from defusion.degradations.standard import MID_SEVERITY
+from defusion.describer.description import Description
 from defusion.imageio import Picture, to_uint8
 from defusion.instruction import NULL, VisualInstruction
 from defusion.restore.pictures import as_batch
@@ -47,23 +49,22 @@ class Page:
         shown = self.restorer.instruction(spec(names, severities))
         return _enlarged(shown.ground), _enlarged(shown.picture)
 
-    def describe(self, file: str | None) -> tuple[list[str], list[float], str]:
-        """What the model takes for wrong with a picture: names, the severity of each degradation, and in words.
+    def describe(self, file: str | None) -> tuple[Description, list[str], list[float]]:
+        """What the model takes for wrong with a picture, with the names and the severity of each degradation.
 
         Raises:
             ValueError: without a picture, for one that cannot be read, or without a describer.
         """
         (seen,) = self.restorer.describe(_given(file))
         there = [name for name in NAMES if name in seen.shown.split("+")]
-        severities = [round(seen.severities[name], 2) if name in there else MID_SEVERITY for name in NAMES]
-        return there, severities, seen.words
+        return seen, there, [round(seen.severities[name], 2) if name in there else MID_SEVERITY for name in NAMES]
 
     def restore(
         self,
         file: str | None,
         names: Sequence[str],
         severities: Sequence[float],
-        pictures: tuple[str, str] | None,
+        shown: VisualInstruction | tuple[str, str] | None,
         strength: float,
         steps: int,
         report: Report = lambda share: None,
@@ -74,7 +75,7 @@ class Page:
             file: the picture.
             names: of the degradations to be removed.
             severities: of every degradation of the library, those of other names are not read.
-            pictures: instead of names, files of a chart, clean and degraded.
+            shown: instead of names an instruction, as the model wrote it, or files of a chart, clean and degraded.
             strength: in [0, 1].
             steps: of sampling.
             report: is told how far it is.
@@ -87,20 +88,22 @@ class Page:
             ValueError: without a picture or a degradation, or for files that cannot be read.
         """
         path = _given(file)
-        shown: VisualInstruction | str
-        if pictures is not None:
-            shown = VisualInstruction.of_pictures(*pictures, self.restorer.chart.size)
+        if isinstance(shown, tuple):
+            instruction: VisualInstruction | str = VisualInstruction.of_pictures(*shown, self.restorer.chart.size)
+            words = "what the chart shows"
+        elif shown is not None:
+            instruction, words = shown, shown.shown.replace("+", " + ")
         elif names:
-            shown = spec(names, severities)
+            instruction = spec(names, severities)
+            words = instruction.replace("+", " + ")
         else:
             raise ValueError("nothing is chosen: tick what is to be removed")
         stored = read_stored(path)
         lq = as_batch(stored.samples)[0][0]
-        found = self.restorer(lq, shown, strength=strength, steps=steps, watch=_watched(report))
+        found = self.restorer(lq, instruction, strength=strength, steps=steps, watch=_watched(report))
         suffix = path.suffix if path.suffix.lower() in FORMATS else ".png"
-        result = self.folder / f"{path.stem}_restored{suffix}"
+        result = Path(mkdtemp(dir=self.folder)) / f"{path.stem}_restored{suffix}"
         write_stored(result, found.image, stored)
-        words = "what the chart shows" if pictures is not None else str(shown).replace("+", " + ")
         return (to_uint8(lq), found.numpy()), result, f"removed: {words}, strength {strength:g}, {steps} step(s)"
 
 
@@ -118,30 +121,28 @@ def spec(names: Sequence[str], severities: Sequence[float]) -> str:
 def build(restorer: Restorer, folder: Path) -> gr.Blocks:
     """The page, to be launched; see `Page`."""
     page = Page(restorer, folder)
-    with gr.Blocks(title="Defusion", analytics_enabled=False) as blocks:
+    folder.mkdir(parents=True, exist_ok=True)
+    upload: dict[str, Any] = {"type": "filepath", "image_mode": None, "sources": ["upload", "clipboard"]}
+    with gr.Blocks(title="Defusion", analytics_enabled=False, delete_cache=(600, 3600)) as blocks:
         gr.Markdown("# Defusion\nA picture, and on a chart what is to be removed from it.")
+        seen = gr.State(None)  # what the model itself has written, until something else is chosen
         with gr.Row():
             with gr.Column():
-                picture = gr.Image(type="filepath", sources=["upload", "clipboard"], label="Picture", elem_id="picture")
+                picture = gr.Image(label="Picture", elem_id="picture", **upload)
                 names = gr.CheckboxGroup(list(NAMES), label="What is wrong with it", elem_id="names")
                 look = gr.Button("Look for it", visible=restorer.describer is not None, elem_id="look")
                 sliders = [
-                    gr.Slider(0, 1, MID_SEVERITY, step=0.05, label=f"{name}: severity", visible=False, elem_id=name)
+                    gr.Slider(0, 1, MID_SEVERITY, step=0.01, label=f"{name}: severity", visible=False, elem_id=name)
                     for name in NAMES
                 ]
+                ground = _enlarged(restorer.chart.canonical())
                 with gr.Row():
                     chart, twin = (
-                        gr.Image(
-                            _enlarged(restorer.chart.canonical()),
-                            label=label,
-                            interactive=False,
-                            elem_id=label,
-                            buttons=[],
-                        )
+                        gr.Image(ground, label=label, interactive=False, elem_id=label, buttons=[])
                         for label in ("chart", "degraded")
                     )
                 with gr.Accordion("Or show it by pictures of a chart, clean and degraded", open=False):
-                    own = [gr.Image(type="filepath", label=label) for label in ("Chart, clean", "Chart, degraded")]
+                    own = [gr.Image(label=label, **upload) for label in ("Chart, clean", "Chart, degraded")]
             with gr.Column():
                 strength = gr.Slider(0, 1, 1, step=0.05, label="Strength", elem_id="strength")
                 steps = gr.Radio(list(STEPS), value=1, label="Steps")
@@ -152,26 +153,35 @@ def build(restorer: Restorer, folder: Path) -> gr.Blocks:
 
         def show(chosen: list[str], *severities: float) -> list[Any]:
             clean, degraded = page.charts(chosen, severities)
-            return [clean, degraded, *(gr.update(visible=name in chosen) for name in NAMES)]
+            return [clean, degraded, None, *(gr.update(visible=name in chosen) for name in NAMES)]
 
         def look_at(file: str | None) -> list[Any]:
             with _told():
-                there, severities, said = page.describe(file)
-            return [there, f"seen: {said}", *severities]
+                found, there, severities = page.describe(file)
+            moved = [gr.update(value=own, visible=name in there) for name, own in zip(NAMES, severities, strict=True)]
+            return [there, f"seen: {found.words}", found, _enlarged(found.picture), *moved]
 
         def restore(
-            file: str | None, clean: str | None, degraded: str | None, chosen: list[str], amount: float, count: int,
-            *severities: float, progress: gr.Progress = gr.Progress(),
+            file: str | None, clean: str | None, degraded: str | None, written: VisualInstruction | None,
+            chosen: list[str], amount: float, count: int, *severities: float, progress: gr.Progress = gr.Progress(),
         ) -> list[Any]:  # fmt: skip
             with _told():
-                pictures = _both(clean, degraded)
-                pair, path, said = page.restore(file, chosen, severities, pictures, amount, count, progress)
+                shown = _both(clean, degraded) or written
+                pair, path, said = page.restore(file, chosen, severities, shown, amount, count, progress)
             return [pair, said, gr.update(value=str(path), interactive=True)]
 
-        for changed in (names.change, *(slider.release for slider in sliders)):
-            changed(show, [names, *sliders], [chart, twin, *sliders], show_progress="hidden")
-        look.click(look_at, picture, [names, words, *sliders])
-        go.click(restore, [picture, *own, names, strength, steps, *sliders], [result, words, download])
+        controls: list[Any] = [names, *sliders]
+        for control in controls:  # when a person moves them, not when `look_at` does
+            control.input(
+                show,
+                [names, *sliders],
+                [chart, twin, seen, *sliders],
+                show_progress="hidden",
+                trigger_mode="always_last",
+            )
+        picture.change(lambda: None, None, seen)
+        look.click(look_at, picture, [names, words, seen, twin, *sliders])
+        go.click(restore, [picture, *own, seen, names, strength, steps, *sliders], [result, words, download])
     return blocks
 
 
@@ -180,13 +190,14 @@ def serve(restorer: Restorer, folder: Path, host: str = "127.0.0.1", port: int =
 
     Args:
         restorer: the model.
-        folder: where results are written, to be downloaded.
+        folder: where uploads and results lie, to be removed in the end.
         host: address to listen on.
         port: of it.
 
     Raises:
         OSError: when the port is taken.
     """
+    os.environ["GRADIO_TEMP_DIR"] = str(folder)  # uploads too, which are removed with it
     blocks = build(restorer, folder)
     blocks.queue(default_concurrency_limit=1)  # one restoration at a time has the whole machine
     blocks.launch(
@@ -197,7 +208,6 @@ def serve(restorer: Restorer, folder: Path, host: str = "127.0.0.1", port: int =
         ssr_mode=False,
         footer_links=[],
         max_file_size="200mb",
-        allowed_paths=[str(folder)],
         css=_CSS,
     )
 

@@ -1,5 +1,7 @@
 """The command `app`."""
 
+import signal
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -28,5 +30,6 @@ def app(
         console.print(f"[yellow]everybody who reaches {host} may use this page[/yellow]")
     restorer = Restorer.from_pretrained(weights)
     console.print(f"open http://{host}:{port} in a browser; Ctrl-C ends it", highlight=False)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that what was uploaded is removed then, too
     with TemporaryDirectory(prefix="defusion-") as folder:
         serve(restorer, Path(folder), host, port)

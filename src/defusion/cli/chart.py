@@ -51,6 +51,8 @@ def chart(
         f"{out}/ground.png and {out}/instruction.png: restore ... --chart {out}/ground.png {out}/instruction.png",
         highlight=False,
     )
+    if clean is None:
+        console.print("without --clean the colours of print and camera are part of what is shown")
     if found.scale > _COARSE:
         console.print(
             f"[yellow]the chart is {found.scale:.1f} times as large as it should be: noise, rain and JPEG look finer "

@@ -14,6 +14,7 @@ from defusion.cli.pictures import degrade, ground
 from defusion.cli.restore import describe, restore
 from defusion.cli.study import ablation, peers
 from defusion.cli.training import bench, demo, train
+from defusion.restore.batch import line_of
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 for command in (ground, chart, degrade, restore, describe, tasks, obedience, demo, bench, export, ablation, peers):
@@ -29,6 +30,15 @@ def main() -> None:
     try:
         app()
     except (ValueError, OSError) as error:
-        get_console().file.flush()
-        print(f"defusion: {error}", file=sys.stderr)
-        sys.exit(2)
+        _fail(str(error))
+    except (MemoryError, RuntimeError) as error:
+        line = line_of(error)
+        if not line.startswith("not enough memory"):
+            raise  # a fault of ours, which is to be seen whole
+        _fail(line)
+
+
+def _fail(line: str) -> None:
+    get_console().file.flush()
+    print(f"defusion: {line}", file=sys.stderr)
+    sys.exit(2)

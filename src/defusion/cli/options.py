@@ -7,7 +7,7 @@ import typer
 
 WEIGHTS = "small"
 
-Weights = Annotated[str, typer.Option(help="A shipped model by name, or a folder of trained weights.")]
+Weights = Annotated[str, typer.Option(help="A shipped model by name, a folder, or the id of a model on the hub.")]
 Steps = Annotated[int, typer.Option(min=1, help="Sampling steps: one has the best PSNR, more keep more grain.")]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same result.")]
 Json = Annotated[Path | None, typer.Option(help="Write the scores as JSON.")]

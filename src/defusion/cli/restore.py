@@ -1,13 +1,14 @@
 """The commands `restore` and `describe`."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
 from rich import box, get_console
+from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
@@ -17,9 +18,9 @@ from defusion.imageio import read_image, to_tensor, write_png
 from defusion.instruction import VisualInstruction
 from defusion.oracle import instruction as fitted_instruction
 from defusion.pretrained import find
-from defusion.restore.batch import How, Results, restore_files
+from defusion.restore.batch import Batch, How, Results, line_of, middle_of
 from defusion.restore.grid import strength_grid
-from defusion.restore.places import Place, places
+from defusion.restore.places import Found, Place, find_places
 from defusion.restore.restorer import AUTO, Instruction, Restorer
 from defusion.restore.stored import QUALITY
 from defusion.restore.strength import Strength
@@ -29,7 +30,9 @@ from defusion.weights import checksum
 Inputs = Annotated[
     list[str], typer.Argument(metavar="IN...", help='Pictures, folders, patterns ("scans/**/*.tif"); - for a list.')
 ]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 _SHEET = "contact_sheet.png"
+_MOST_DRAWN = 24
 
 
 def restore(
@@ -54,54 +57,94 @@ def restore(
     ] = None,
     form: Annotated[str, typer.Option("--format", help="png, jpg, tif, webp, avif, bmp; else that of each file.")] = "",
     quality: Annotated[int, typer.Option(min=1, max=100, help="Of JPEG, WebP and AVIF.")] = QUALITY,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    overwrite: Overwrite = False,
     sheet: Annotated[bool, typer.Option(help=f"Draw {_SHEET} of several pictures before and after.")] = True,
     grid: Annotated[bool, typer.Option("--grid", help="Draw strengths x steps of each picture instead.")] = False,
 ) -> None:
     """Restore pictures of any size, each into a file of its name and kind; goes on where it was."""
-    found = places(
-        inputs, out, f".{form.lower().removeprefix('.')}" if form else None, sys.stdin if "-" in inputs else ()
-    )
+    if grid and (strength != "1" or steps != 1 or tile is not None or form):
+        raise ValueError("--grid: draws all strengths and steps; leave out --strength, --steps, --tile and --format")
     graded = _strength(strength)
-    restorer = Restorer.from_pretrained(weights)
+    suffix = f".{form.lower().removeprefix('.')}" if form else None
+    found = find_places(inputs, out, suffix, sys.stdin if "-" in inputs else ())
+    folder = find(weights)
+    restorer = Restorer.from_pretrained(folder)
     shown = _instruction(restorer, instruction, chart, like, seed)
     if grid:
-        _draw_grids(restorer, found, shown, out, seed, overwrite)
+
+        def draw(place: Place) -> None:
+            drawn = strength_grid(restorer, to_tensor(read_image(place.source)), shown, seed=seed)
+            _new(out / f"{place.name}_grid.png", overwrite, lambda file: write_png(file, np.asarray(drawn)))
+
+        _end(_each(found, "drawing", draw), len(found.places))
         return
-    how = How(shown, graded, steps, seed, tile, quality)
-    results = restore_files(restorer, found, out, how, checksum(find(weights)), overwrite)
-    console = get_console()
-    console.print(results.table())
+    batch = Batch(restorer, out, How(shown, graded, steps, seed, tile, quality), checksum(folder), overwrite)
+    results = batch.run(found)
+    get_console().print(results.table())
     if sheet and len(results.cells) > 1:
-        _draw_sheet(results, shown, out)
-    if results.failed:
-        print(f"defusion: {len(results.failed)} of {len(results.rows)} pictures failed:", file=sys.stderr)
-        for row in results.failed:
-            print(f"  {row.place.source}: {row.note}", file=sys.stderr)
-        raise typer.Exit(1)
+        _draw_sheet(results, shown, out / _SHEET, overwrite)
+    _end({row.source: row.note for row in results.failed}, len(results.rows))
 
 
 def describe(
     inputs: Inputs,
-    out: Annotated[Path | None, typer.Option("--out", help="Draw each picture beside what it is taken for.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="A PNG of each picture and what it is taken for.")] = None,
     weights: Weights = WEIGHTS,
+    overwrite: Overwrite = False,
 ) -> None:
     """Say what is wrong with pictures, and how sure that is: what `restore --instruction auto` goes by."""
-    found = places(inputs, out or Path())
+    if out is not None and out.suffix.lower() != ".png":
+        raise ValueError(f"--out: expected a name ending in .png, got {out}")
+    found = find_places(inputs, listed=sys.stdin if "-" in inputs else ())
     restorer = Restorer.from_pretrained(weights)
     table = Table(box=box.SIMPLE_HEAD)
     for head in ("picture", "seen"):
         table.add_column(head, overflow="fold")
     rows: list[tuple[Cell, ...]] = []
-    for place in track(found, "describing", console=get_console()):
+
+    def look(place: Place) -> None:
         picture = to_tensor(read_image(place.source))
         (seen,) = restorer.describe(picture)
-        table.add_row(place.name, seen.words)
-        cells = (Cell(picture, place.name[-36:]), Cell(seen.ground[0], "chart"), Cell(seen.picture[0], seen.shown[:36]))
-        rows.append(cells)
+        table.add_row(escape(place.name), seen.words)
+        if out is not None and len(rows) < _MOST_DRAWN:
+            cells = (Cell(seen.ground[0], "chart"), Cell(seen.picture[0], seen.shown[:36]))
+            rows.append((Cell(middle_of(picture), place.name[-36:]), *cells))
+
+    failed = _each(found, "describing", look)
     get_console().print(table)
-    if out is not None:
-        _write_sheet(out, rows)
+    if out is not None and rows:
+        _new(out, overwrite, lambda file: _write_sheet(file, rows))
+    _end(failed, len(found.places) + len(found.missing))
+
+
+def _each(found: Found, words: str, work: Callable[[Place], None]) -> dict[str, str]:
+    """Works on every picture, whatever another does; what failed, and why."""
+    failed = dict(found.missing)
+    for place in track(found.places, words, console=get_console()):
+        try:
+            work(place)
+        except Exception as error:
+            failed[str(place.source)] = line_of(error)
+    return failed
+
+
+def _end(failed: Mapping[str, str], count: int) -> None:
+    """Lists what failed, with exit code 1."""
+    if not failed:
+        return
+    get_console().file.flush()
+    print(f"defusion: {len(failed)} of {count} pictures failed:", file=sys.stderr)
+    for name, reason in failed.items():
+        print(f"  {name}: {reason.removeprefix(f'{name}: ')}", file=sys.stderr)
+    raise typer.Exit(1)
+
+
+def _new(file: Path, overwrite: bool, write: Callable[[Path], None]) -> None:
+    """Writes a file that is not there."""
+    if file.exists() and not overwrite:
+        raise FileExistsError(f"{file} is there already; --overwrite replaces it, or give another --out")
+    write(file)
+    get_console().print(f"wrote {file}", highlight=False, markup=False)
 
 
 def _instruction(
@@ -124,7 +167,7 @@ def _instruction(
             names = seen.shown
             if not any(own in seen.confidences for own in names.split("+")):
                 raise ValueError(f"--like: nothing wrong was seen in {like[0]}; name it, as in --instruction rain")
-            get_console().print(f"{like[0]}: {seen.words}", highlight=False)
+            get_console().print(f"{like[0]}: {seen.words}", highlight=False, markup=False)
         return fitted_instruction(names, lq, hq, restorer.chart, seed)
     if instruction in ("", AUTO):
         if restorer.describer is None:
@@ -150,27 +193,20 @@ def _strength(text: str) -> Strength:
     return found
 
 
-def _draw_grids(
-    restorer: Restorer, found: list[Place], shown: Instruction, out: Path, seed: int, overwrite: bool
-) -> None:
-    for place in track(found, "drawing", console=get_console()):
-        file = out / f"{place.name}_grid.png"
-        if file.exists() and not overwrite:
-            raise ValueError(f"{file}: is there already; --overwrite replaces it, or give another --out")
-        picture = to_tensor(read_image(place.source))
-        write_png(file, np.asarray(strength_grid(restorer, picture, shown, seed=seed)))
-    get_console().print(f"wrote {len(found)} grids to {out}")
-
-
-def _draw_sheet(results: Results, shown: Instruction, out: Path) -> None:
+def _draw_sheet(results: Results, shown: Instruction, file: Path, overwrite: bool) -> None:
+    """Pictures before and after; one that cannot be written takes nothing from the restorations."""
     pairs = [cell for pair in results.cells for cell in pair]
     rows = [pairs[start : start + 4] for start in range(0, len(pairs), 4)]
     if isinstance(shown, VisualInstruction):
         rows.insert(0, [Cell(shown.ground[0], "chart"), Cell(shown.picture[0], "chart, degraded")])
-    _write_sheet(out / _SHEET, rows)
+    if any(row.name == file.name for row in results.rows):
+        return  # it is the name of a picture
+    try:
+        _new(file, overwrite, lambda place: _write_sheet(place, rows))
+    except OSError as error:
+        get_console().print(f"no contact sheet: {line_of(error)}", highlight=False, markup=False)
 
 
 def _write_sheet(file: Path, rows: Sequence[Sequence[Cell]]) -> None:
     with replacing(file) as partial:
         contact_sheet(rows).save(partial, "PNG")
-    get_console().print(f"wrote {file}")

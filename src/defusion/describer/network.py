@@ -123,17 +123,20 @@ class Describer(nn.Module):
         return self.read(self.statistics(pictures))
 
     def describe(self, picture: Image, chart: Chart) -> Description:
-        """Describes one picture of any size, (3, H, W) in [0, 1], on the network's device.
+        """Describes one picture of any size, (3, H, W) in [0, 1], on the CPU.
 
-        A large one is looked at in crops spread over it, whose statistics are averaged.
+        A large one is looked at in crops spread over it, which alone go to the network's device and whose statistics
+        are averaged.
 
         Args:
             picture: degraded, or clean.
             chart: that of the tokenizer.
         """
-        ground = chart.canonical(picture.device)
-        with autocast(picture.device):
-            statistics = torch.cat([self.statistics(own[None]) for own in crops(picture, self.config.crop_size)])
+        device = self.places.device
+        ground = chart.canonical(device)
+        seen = torch.stack(crops(picture, self.config.crop_size)).to(device)
+        with autocast(device):
+            statistics = torch.cat([self.statistics(own[None]) for own in seen])
             logits = self.read(statistics.mean(0, keepdim=True))
             confidences = logits.names[0].sigmoid().tolist()
             severities = logits.severities[0].sigmoid().tolist()

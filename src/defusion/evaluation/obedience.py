@@ -221,7 +221,7 @@ def relative_rms(changes: Sequence[float], references: Sequence[float]) -> float
 
 def _by_name(restorer: Restorer, steps: int, seed: int) -> Restore:
     instructions = {name: restorer.instruction(name, seed) for name in (NULL, *NAMES)}
-    return lambda picture, shown: restorer(picture, instructions[shown], steps=steps, seed=seed).image
+    return lambda picture, shown: restorer(picture, instructions[shown], steps=steps, seed=seed, tile=0).image
 
 
 def _answer(rows: Sequence[_Measured]) -> Answer:

@@ -7,7 +7,7 @@ from typing import get_args
 import numpy as np
 import torch
 from PIL import Image as PillowImage
-from PIL import ImageOps, UnidentifiedImageError
+from PIL import ImageOps
 
 from defusion.grounds.canvas import Construct, Device, coordinates, square_wave
 from defusion.grounds.colours import colour_checker
@@ -15,6 +15,7 @@ from defusion.grounds.concentric import siemens_star
 from defusion.grounds.constructs import GROUPS
 from defusion.grounds.natural import foliage
 from defusion.grounds.random_textures import dead_leaves
+from defusion.imageio import read_image
 from defusion.random import Generators, generator, integers, take, uniform
 from defusion.sheets import Cell, contact_sheet
 from defusion.types import GroundKind, Image
@@ -99,17 +100,7 @@ class Chart:
         _check_size(size)
         if not Path(path).is_file():
             raise FileNotFoundError(f"{path}: expected a picture of a chart, found no such file")
-        try:
-            with PillowImage.open(path) as opened:
-                mode, picture = opened.mode, ImageOps.exif_transpose(opened).convert("RGB")
-        except (UnidentifiedImageError, OSError) as error:
-            raise ValueError(
-                f"{path}: expected a picture of a chart (PNG, JPEG, ...), Pillow reads none: {error}"
-            ) from error
-        if mode.startswith(("I", "F")):
-            raise ValueError(
-                f"{path}: expected 8 bits a channel, got Pillow's mode {mode}; save it as 8-bit PNG or JPEG"
-            )
+        picture = PillowImage.fromarray(read_image(path))
         side = min(picture.size)
         if side < size:
             raise ValueError(

@@ -13,8 +13,10 @@ from defusion.grounds.printed import MARKERS, Sheet
 from defusion.imageio import Picture
 from defusion.types import Image
 
-_LEAST_FOUND = 3
-"""Fiducials without which the sheet is not placed."""
+_ALL, _ENOUGH = 4, 3
+"""Fiducials on a sheet, and with how many it is placed for sure."""
+_LEAST_LIKENESS = 0.6
+"""Correlation with the printed sheet that places it by fewer."""
 _FINE = 8
 """Pixels of the drawn sheet a pixel of the chart, of which a clean reading is reckoned."""
 _SMOOTH = (21, 9, 5)
@@ -28,6 +30,8 @@ _MOST_FINER = 4
 """Pixels a pixel of the chart of what is correlated, at the most."""
 _MOST_ENLARGED = 1.5
 """How much larger than in the photograph the chart is made at the most, along a side."""
+_MOST_DRAWN = 2048
+"""Pixels of a chart that is drawn to be correlated."""
 _MOST_PIXELS = 2e7
 """Of an enlarged photograph."""
 
@@ -92,23 +96,33 @@ def read_chart(photo: Picture, chart: Chart, clean: Picture | None = None) -> Re
 
 def _placed(photo: Picture, sheet: Sheet, name: str, known: _Matrix | None) -> _Matrix:
     """Chart coordinates in pixels -> photograph: from the fiducials or where it is known to be, refined."""
-    found = next((own for own in map(_found, _variants(photo)) if len(own) >= _LEAST_FOUND), None)
-    if found is None and known is None:
-        raise ChartError(
-            f"{name}: expected the printed chart with at least {_LEAST_FOUND} of its four corner marks in sight, "
-            "found none: show the whole page, larger; or give a clean photograph from the same place, too"
-        )
     starts = [] if known is None else [(known, _FURTHEST_KNOWN)]
-    if found is not None:
+    found = _fiducials(photo)
+    if found:
         numbers = sorted(found)
         printed = sheet.corners()[numbers].reshape(-1, 2) * sheet.chart.size
         place, _ = cv2.findHomography(printed, np.concatenate([found[number] for number in numbers]), cv2.RANSAC, 3.0)
-        if place is None:
-            raise ChartError(f"{name}: the corner marks do not lie in one plane: flatten the page")
-        starts.append((np.asarray(place, np.float64), _FURTHEST_FOUND))
+        if place is not None:
+            starts.append((np.asarray(place, np.float64), _FURTHEST_FOUND))
     grey = _grey(photo)
     refined = [_refined(grey, sheet, start, furthest) for start, furthest in starts]
-    return max(refined, key=lambda own: own[1])[0]
+    best = max(refined, key=lambda own: own[1], default=None)
+    if best is None or (known is None and len(found) < _ENOUGH and best[1] < _LEAST_LIKENESS):
+        raise ChartError(
+            f"{name}: expected the printed chart with its four corner marks in sight, found {len(found)} of them: show "
+            "the whole page, larger; or give a clean photograph of the same size from the same place"
+        )
+    return best[0]
+
+
+def _fiducials(photo: Picture) -> dict[int, NDArray[np.float32]]:
+    """Number -> corners (4, 2) of those that are seen in any variant of a photograph, in the first one that has it."""
+    found: dict[int, NDArray[np.float32]] = {}
+    for variant in _variants(photo):
+        found = _found(variant) | found
+        if len(found) == _ALL:
+            break
+    return found
 
 
 def _variants(photo: Picture) -> Iterator[tuple[NDArray[np.uint8], float]]:
@@ -156,7 +170,8 @@ def _refined(grey: NDArray[np.float32], sheet: Sheet, start: _Matrix, furthest: 
     finer = min(max(1, round(_scale(start, size))), _MOST_FINER)
     margin = round(sheet.origin * size * finer)
     length = size * finer + 2 * margin
-    drawn = cv2.resize(sheet.draw(size * _FINE * finer), (length, length), interpolation=cv2.INTER_AREA)
+    detail = max(finer, min(_FINE * finer, _MOST_DRAWN // size))
+    drawn = cv2.resize(sheet.draw(size * detail), (length, length), interpolation=cv2.INTER_AREA)
     template = _grey(np.asarray(drawn, np.uint8))
     within = _pixels(finer, margin)  # of the template -> chart
     best = (start, _likeness(template, grey, start @ within))

@@ -6,7 +6,7 @@ from pathlib import Path
 from defusion.weights import WeightsError
 
 _HERE = Path(__file__).parent
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
 def names() -> list[str]:
@@ -65,7 +65,7 @@ def _downloaded(
             token=token,
             allow_patterns=["*.json", "*.safetensors", "*.md"],
         )
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise WeightsError(
             f"{model}: no such folder, and as a model on the Hugging Face hub it could not be had: {reason}"

@@ -1,21 +1,24 @@
 """Many picture files restored one by one; what is done stays done, and what fails stops nothing else."""
 
 import hashlib
+import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import torch
 from rich import box, get_console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from torch import Tensor
 
 from defusion.instruction import VisualInstruction
-from defusion.ledger import Ledger
+from defusion.ledger import Ledger, Row
 from defusion.restore.pictures import as_batch
-from defusion.restore.places import Place
+from defusion.restore.places import Found, Place
 from defusion.restore.restoration import Restoration
 from defusion.restore.restorer import Instruction, Restorer
 from defusion.restore.stored import QUALITY, read_stored, write_stored
@@ -30,6 +33,10 @@ State: TypeAlias = Literal["restored", "done before", "failed"]
 
 _MOST_ROWS = 40
 _MOST_CELLS = 24
+_CLOCK = 2_000_000_000
+"""By how many nanoseconds the clock of a file system may be behind, or how coarse it may be."""
+_NO_MEMORY = "can't allocate memory"
+"""What PyTorch says on a CPU."""
 
 
 @dataclass(frozen=True)
@@ -43,32 +50,25 @@ class How:
     tile: int | None = None
     quality: int = QUALITY
 
-    def identity(self) -> dict[str, Any]:
-        """As JSON values: another one for what may give other pictures."""
+    def digest(self, weights: str) -> str:
+        """Another one for what may give other pictures, by the model of this name."""
         shown = self.instruction
+        told = str(shown)
         if isinstance(shown, VisualInstruction):
-            digest = hashlib.sha256()
-            for chart in (shown.ground, shown.picture):
-                digest.update(chart.contiguous().numpy().tobytes())
-            told = f"{shown.shown} {digest.hexdigest()}"
-        else:
-            told = str(shown)
-        strength = dict(self.strength) if isinstance(self.strength, Mapping) else self.strength
-        return {
-            "instruction": told,
-            "strength": strength,
-            "steps": self.steps,
-            "seed": self.seed,
-            "tile": self.tile,
-            "quality": self.quality,
-        }
+            charts = (chart.contiguous().numpy().tobytes() for chart in (shown.ground, shown.picture))
+            told = f"{shown.shown} {hashlib.sha256(b''.join(charts)).hexdigest()}"
+        strength = sorted(self.strength.items()) if isinstance(self.strength, Mapping) else self.strength
+        values = [weights, told, strength, self.steps, self.seed, self.tile, self.quality]
+        return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
 class Result:
     """What became of one picture."""
 
-    place: Place
+    source: str
+    name: str
+    """Of the result below the output folder; "" where there is none."""
     state: State
     note: str = ""
     """Why it failed, or what was shown."""
@@ -99,89 +99,107 @@ class Results:
             table.add_column(head, justify="right" if head in ("size", "s") else "left", overflow="fold")
         for row in self.rows if len(self.rows) <= _MOST_ROWS else self.failed:
             seconds = f"{row.seconds:.1f}" if row.seconds else ""
-            table.add_row(row.place.name, row.size, seconds, row.state, row.note)
+            table.add_row(escape(row.name or row.source), row.size, seconds, row.state, escape(row.note))
         return table
 
 
-def restore_files(
-    restorer: Restorer, places: Sequence[Place], out: Path, how: How, weights: str, overwrite: bool = False
-) -> Results:
+class Batch:
     """Restores files into a folder, each written whole or not at all.
 
-    What was restored there before from the same file in the same way is left as it is. Another file of the name
-    of a result is not overwritten unless that is asked for.
+    What was restored there before from the same file in the same way is left as it is. Another file of the name of a
+    result is not overwritten unless that is asked for. A ledger in the folder remembers how each result came about.
 
     Args:
         restorer: the model.
-        places: the files, and the names of the results.
-        out: where results go; a ledger in it remembers how they came about.
+        out: where results go.
         how: how they are restored.
         weights: names the model in the ledger.
-        overwrite: replace what is there.
+        overwrite: replace what is there and did not come about in this way.
+
+    Raises:
+        ValueError: for an instruction, strength, tile or number of steps that does not fit the model.
     """
-    results = Results()
-    ledger = Ledger(out / LEDGER, {"weights": weights} | how.identity())
-    with _progress() as progress:
-        bar = progress.add_task("restoring", total=len(places))
-        for place in places:
-            start = time.perf_counter()
-            try:
-                result = _restore(restorer, place, out, how, ledger, overwrite, results, _tiles(progress))
-            except Exception as error:  # whatever one picture does, the others are restored
-                result = Result(place, "failed", _line(error))
-            seconds = time.perf_counter() - start if result.state == "restored" else 0.0
-            results.rows.append(Result(result.place, result.state, result.note, result.size, seconds))
-            progress.advance(bar)
-    return results
+
+    def __init__(self, restorer: Restorer, out: Path, how: How, weights: str, overwrite: bool = False) -> None:
+        restorer.check(how.instruction, how.strength, how.steps, how.tile)
+        self.restorer, self.out, self.how, self.overwrite = restorer, out, how, overwrite
+        self.digest = how.digest(weights)
+        self.ledger = Ledger(out / LEDGER, {"holds": "restorations"})
+        self.results = Results()
+
+    def run(self, found: Found) -> Results:
+        """Restores all pictures; whatever one of them does, the others are restored."""
+        with _progress() as progress:
+            bar = progress.add_task("restoring", total=len(found.places))
+            for place in found.places:
+                start = time.perf_counter()
+                try:
+                    result = self._restore(place, _tiles(progress))
+                except Exception as error:
+                    result = Result(str(place.source), place.name, "failed", line_of(error))
+                seconds = time.perf_counter() - start if result.state == "restored" else 0.0
+                self.results.rows.append(replace(result, seconds=seconds))
+                progress.advance(bar)
+        self.results.rows += [Result(name, "", "failed", reason) for name, reason in found.missing.items()]
+        return self.results
+
+    def _restore(self, place: Place, watch: Watch) -> Result:
+        target, about = self.out / place.name, place.source.stat()
+        stamp = {
+            "name": place.name,
+            "source": str(place.source),
+            "bytes": about.st_size,
+            "changed": about.st_mtime_ns,
+            "how": self.digest,
+        }
+        if self._is_done(target, stamp):
+            return Result(str(place.source), place.name, "done before")
+        if target.exists() and not self.overwrite:
+            raise FileExistsError(f"{target} is there already; --overwrite replaces it, or give another --out")
+        if target.exists() and target.resolve() == place.source:
+            raise FileExistsError(f"{target} is the picture itself; give another --out")
+        stored = read_stored(place.source)
+        lq, _ = as_batch(stored.samples, str(place.source))
+        how = self.how
+        found = self.restorer(
+            lq[0], how.instruction, strength=how.strength, steps=how.steps, seed=how.seed, tile=how.tile, watch=watch
+        )
+        self.ledger.add(stamp | {"begun": time.time_ns()})  # before the file: what comes after it is ours
+        write_stored(target, found.image, stored, how.quality)
+        if len(self.results.cells) < _MOST_CELLS:
+            self.results.cells.append(_cells(place.name, found))
+        return Result(
+            str(place.source), place.name, "restored", found.instruction.shown, f"{lq.shape[3]} x {lq.shape[2]}"
+        )
+
+    def _is_done(self, target: Path, stamp: Row) -> bool:
+        """Whether the target was written from this very file in this very way, by a run that may have been killed."""
+        row = self.ledger.rows.get(stamp["name"])
+        if row is None or not target.exists() or {key: row.get(key) for key in stamp} != stamp:
+            return False
+        return target.stat().st_mtime_ns >= int(row.get("begun", 0)) - _CLOCK
 
 
-def _restore(
-    restorer: Restorer,
-    place: Place,
-    out: Path,
-    how: How,
-    ledger: Ledger,
-    overwrite: bool,
-    results: Results,
-    watch: Watch,
-) -> Result:
-    target, about = out / place.name, place.source.stat()
-    stamp = {"name": place.name, "source": str(place.source), "bytes": about.st_size, "changed": about.st_mtime_ns}
-    if target.exists() and not overwrite:
-        if ledger.rows.get(place.name) == stamp:
-            return Result(place, "done before")
-        raise FileExistsError(f"{target} is there already; --overwrite replaces it, or give another --out")
-    if target.exists() and target.resolve() == place.source:
-        raise FileExistsError(f"{target} is the picture itself; give another --out")
-    stored = read_stored(place.source)
-    lq, _ = as_batch(stored.samples, str(place.source))
-    restoration = restorer(
-        lq[0], how.instruction, strength=how.strength, steps=how.steps, seed=how.seed, tile=how.tile, watch=watch
-    )
-    write_stored(target, restoration.image, stored, how.quality)
-    ledger.add(stamp)
-    if len(results.cells) < _MOST_CELLS:
-        results.cells.append(_cells(place.name, restoration))
-    return Result(place, "restored", restoration.instruction[0].shown, f"{lq.shape[3]} x {lq.shape[2]}")
-
-
-def _cells(name: str, restoration: Restoration) -> tuple[Cell, Cell]:
-    """The middle of a picture before and after, no more of it in memory than that."""
-    size = 256
-    top, left = (max(0, (side - size) // 2) for side in restoration.lq.shape[1:])
-    parts = (own[:, top : top + size, left : left + size].clone() for own in (restoration.lq, restoration.image))
-    before, after = parts
-    return Cell(before, Path(name).name[-36:]), Cell(after, restoration.instruction[0].shown[:36])
-
-
-def _line(error: Exception) -> str:
-    """An error in one line."""
+def line_of(error: Exception) -> str:
+    """An error in one line, for people."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return "not enough memory: give a smaller --tile"
     text = " ".join(str(error).split())
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or _NO_MEMORY in text:
+        return "not enough memory: give a smaller --tile"
     return text or type(error).__name__
+
+
+def middle_of(picture: Tensor, size: int = 256) -> Tensor:
+    """The middle of a picture (3, H, W), a copy that keeps no more of it in memory."""
+    top, left = (max(0, (side - size) // 2) for side in picture.shape[1:])
+    return picture[:, top : top + size, left : left + size].clone()
+
+
+def _cells(name: str, found: Restoration) -> tuple[Cell, Cell]:
+    """The middle of a picture before and after."""
+    before, after = map(middle_of, (found.lq, found.image))
+    return Cell(before, Path(name).name[-36:]), Cell(after, found.instruction.shown[:36])
 
 
 def _progress() -> Progress:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from PIL import Image as PillowImage
 from torch import Tensor
 
+from defusion.restore.batch import middle_of
 from defusion.restore.restorer import Instruction, Restorer
 from defusion.sheets import Cell, contact_sheet
 
@@ -32,16 +33,13 @@ def strength_grid(
         seed: of the noise.
         size: side of a cell, in px.
     """
-    top, left = (max(0, (side - size) // 2) for side in lq.shape[1:])
     rows = []
     for count in steps:
         whole = restorer(lq, instruction, steps=count, seed=seed)  # of which strength takes a part
-        parts = [(whole.lq - own * whole.degradation).clamp(0, 1) for own in strengths]
+        before, removed = middle_of(whole.lq, size), middle_of(whole.degradation, size)
         labels = [f"{count} step{'s' if count > 1 else ''}, strength {own:g}" for own in strengths]
-        rows.append(
-            [
-                Cell(part[:, top : top + size, left : left + size], label)
-                for part, label in zip(parts, labels, strict=True)
-            ]
-        )
+        cells = [
+            Cell((before - own * removed).clamp(0, 1), label) for own, label in zip(strengths, labels, strict=True)
+        ]
+        rows.append(cells)
     return contact_sheet(rows, size)

@@ -6,8 +6,8 @@ import torch
 from defusion.unet.pretrained import PretrainedUNetConfig
 from defusion.unet.unet import UNetConfig
 
-MIN_TILE, MAX_TILE = 256, 1024
-"""Sides of automatic tiles, in pixels: larger ones are no faster."""
+SIDES = (256, 512, 1024)
+"""Of automatic tiles, in pixels: larger ones are no faster."""
 
 _MAPS = 8
 """Feature maps of a level that are alive at once, in float32, at the most (tests/restore/test_memory.py)."""
@@ -27,9 +27,17 @@ def free_bytes(device: torch.device) -> int:
     return int(psutil.virtual_memory().available)
 
 
-def tile_and_batch(config: UNetConfig | PretrainedUNetConfig, device: torch.device) -> tuple[int, int]:
-    """Side of a tile, a multiple of the network's stride, and how many of them at once (on a CPU one)."""
+def tile_side(config: UNetConfig | PretrainedUNetConfig, device: torch.device) -> int:
+    """Side of the largest automatic tile that a quarter of the free memory takes; the smallest if none.
+
+    There are few sides, so that a result hardly ever depends on what else runs on a machine.
+    """
     pixels = _SHARE * free_bytes(device) / bytes_a_pixel(config)
-    side = min(max(int(pixels**0.5), MIN_TILE), MAX_TILE)
-    side -= side % config.stride
-    return side, 1 if device.type == "cpu" else max(1, int(pixels / side**2))
+    return max((side for side in SIDES if side**2 <= pixels), default=SIDES[0])
+
+
+def tiles_at_once(config: UNetConfig | PretrainedUNetConfig, device: torch.device, side: int) -> int:
+    """How many tiles of a side the device takes at once; on a CPU, which gains nothing by more, one."""
+    if device.type == "cpu":
+        return 1
+    return max(1, int(_SHARE * free_bytes(device) / (bytes_a_pixel(config) * side**2)))

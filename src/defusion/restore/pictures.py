@@ -9,19 +9,21 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from torch import Tensor
 
-from defusion.imageio import as_picture, read_image, to_tensor
+from defusion.imageio import as_picture, to_tensor
+from defusion.restore.stored import read_stored
 from defusion.types import Image
 
 PictureLike: TypeAlias = Tensor | NDArray[Any] | PillowImage.Image | str | PathLike[str]
-"""A tensor (3, H, W) or (B, 3, H, W) or an array (H, W, 3) or (H, W), floats in [0, 1] or uint8 or uint16; Pillow's; a
-file."""
+"""A tensor (3, H, W) or (B, 3, H, W), an array (H, W, 3), (B, H, W, 3) or (H, W), floats in [0, 1] or uint8 or uint16;
+Pillow's; or a file."""
 
 
 def as_batch(picture: PictureLike, name: str = "picture") -> tuple[Image, bool]:
     """One or several pictures, (B, 3, H, W) in [0, 1], float32, on the CPU, and whether they came as a batch.
 
     Args:
-        picture: see `PictureLike`; Pillow's pictures and files become sRGB as by `defusion.imageio.read_image`.
+        picture: see `PictureLike`; Pillow's pictures become sRGB as by `defusion.imageio.read_image`, files as by
+            `defusion.restore.stored.read_stored`, with their 16 bits.
         name: what errors call it.
 
     Raises:
@@ -29,10 +31,12 @@ def as_batch(picture: PictureLike, name: str = "picture") -> tuple[Image, bool]:
         ImageError: for a file that is not a usable picture.
     """
     if isinstance(picture, str | PathLike):
-        return to_tensor(read_image(str(picture)))[None], False
+        return _of_array(read_stored(str(picture)).samples, name)[None], False
     if isinstance(picture, PillowImage.Image):
         return to_tensor(as_picture(picture))[None], False
     if isinstance(picture, np.ndarray):
+        if picture.ndim == 4 and len(picture):
+            return torch.stack([_of_array(own, name) for own in picture]), True
         return _of_array(picture, name)[None], False
     if not isinstance(picture, Tensor):
         raise ValueError(
@@ -50,8 +54,8 @@ def _of_array(array: NDArray[Any], name: str) -> Tensor:
         array = np.repeat(array[..., None], 3, axis=2)
     if array.ndim != 3 or array.shape[2] != 3 or not array.size:
         raise ValueError(
-            f"{name}: expected an array (H, W, 3) or (H, W), got {array.shape}: "
-            "give pictures one by one and without transparency, or a batch as a tensor (B, 3, H, W)"
+            f"{name}: expected an array (H, W, 3), (B, H, W, 3) or (H, W), got {array.shape}: "
+            "give pictures without transparency, channels last"
         )
     if array.dtype == np.uint16:
         array = array.astype(np.float32) / 65535
@@ -62,10 +66,10 @@ def _of_array(array: NDArray[Any], name: str) -> Tensor:
 
 def _checked(picture: Tensor, name: str) -> Tensor:
     """As float32 in [0, 1]."""
-    if picture.dtype == torch.uint8:
-        return picture.detach().cpu().float() / 255
+    if picture.dtype in _LEVELS:
+        return picture.detach().cpu().float() / _LEVELS[picture.dtype]
     if not picture.is_floating_point():
-        raise ValueError(f"{name}: expected uint8 or floats in [0, 1], got {picture.dtype}")
+        raise ValueError(f"{name}: expected uint8, uint16 or floats in [0, 1], got {picture.dtype}")
     picture = picture.detach().cpu().float()
     low, high = float(picture.min()), float(picture.max())
     if not (low >= -_SLACK and high <= 1 + _SLACK):  # NaN is neither
@@ -73,5 +77,6 @@ def _checked(picture: Tensor, name: str) -> Tensor:
     return picture.clamp(0, 1)
 
 
+_LEVELS = {torch.uint8: 255, torch.uint16: 65535}
 _SLACK = 1e-3
 """By how much rounding may leave [0, 1]."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from defusion.imageio import ImageError, find_images
+from defusion.imageio import SUFFIXES, ImageError, find_images
 from defusion.restore.stored import FORMATS
 
 _WILD = "*?["
@@ -25,12 +25,22 @@ class Place:
     name: str
 
 
-def places(inputs: Sequence[str], out: Path, suffix: str | None = None, listed: Iterable[str] = ()) -> list[Place]:
+@dataclass(frozen=True)
+class Found:
+    """What was found: pictures in their order, and what was given but is not there, with the reason."""
+
+    places: list[Place]
+    missing: dict[str, str]
+
+
+def find_places(
+    inputs: Sequence[str], out: Path | None = None, suffix: str | None = None, listed: Iterable[str] = ()
+) -> Found:
     """The pictures of files, folders and patterns.
 
     A result keeps the name of its file, and below a folder the path in it. Where several would have one name, as many
     of the folders above are added as tell them apart, whatever their order. Files whose suffix is not written
-    (`FORMATS`) get ".png" behind it.
+    (`FORMATS`) get ".png" behind it. A file that is given twice, also by a link, is one.
 
     Args:
         inputs: files; folders, searched recursively; patterns such as "scans/**/*.tif"; "-" for `listed`.
@@ -39,38 +49,47 @@ def places(inputs: Sequence[str], out: Path, suffix: str | None = None, listed: 
         listed: lines of paths, as of standard input; empty ones are passed over.
 
     Raises:
-        ImageError: nothing there, or no picture in it.
+        ImageError: without a single picture.
         ValueError: for a suffix that is not written.
     """
     if suffix is not None and suffix not in FORMATS:
         raise ValueError(f"--format: expected one of {' '.join(own[1:] for own in FORMATS)}, got {suffix[1:]!r}")
     found: dict[Path, Path] = {}  # file -> its path below the folder that was given
-    for given in _named(inputs, listed):
-        for file in find_images(given):
+    missing: dict[str, str] = {}
+    for given, literal in _named(inputs, listed, missing):
+        try:
+            files = find_images(given)
+        except ImageError as error:
+            missing[str(given)] = error.reason
+            continue
+        for file in files:
             whole = file.resolve()
-            if given.is_dir() and _lies_in(whole, out) and not _lies_in(given.resolve(), out):
+            searched = given.is_dir() and (out is None or not _lies_in(given.resolve(), out))
+            if out is not None and (searched or not literal) and _lies_in(whole, out):
                 continue
             found.setdefault(whole, file.relative_to(given) if given.is_dir() else Path(file.name))
     if not found:
-        raise ImageError(", ".join(inputs), f"no pictures but those in {out}, where results go")
-    return [Place(file, name) for file, name in zip(found, _distinct(found, suffix), strict=True)]
+        what = next(iter(missing.items()), (", ".join(inputs), f"no pictures but those in {out}, where results go"))
+        raise ImageError(*what)
+    return Found([Place(file, name) for file, name in zip(found, _distinct(found, suffix), strict=True)], missing)
 
 
-def _named(inputs: Sequence[str], listed: Iterable[str]) -> list[Path]:
-    """The files and folders that are meant."""
-    named: list[Path] = []
+def _named(inputs: Sequence[str], listed: Iterable[str], missing: dict[str, str]) -> list[tuple[Path, bool]]:
+    """The files and folders that are meant, and whether each was named itself rather than by a pattern."""
+    named: list[tuple[Path, bool]] = []
     for own in inputs:
         if own == "-":
-            named += [Path(line.rstrip("\r\n")) for line in listed if line.strip()]
+            lines = [line.rstrip("\r\n") for line in listed if line.strip()]
+            if not lines:
+                missing["-"] = "no paths on standard input"
+            named += [(Path(line), True) for line in lines]
         elif Path(own).exists() or not any(sign in own for sign in _WILD):
-            named.append(Path(own))
+            named.append((Path(own), True))
         else:
-            fitting = sorted(glob.glob(own, recursive=True))
+            fitting = [Path(path) for path in sorted(glob.glob(own, recursive=True))]
             if not fitting:
-                raise ImageError(own, "no file fits this pattern")
-            named += map(Path, fitting)
-    if not named:
-        raise ImageError("-", "no paths on standard input")
+                missing[own] = "no file fits this pattern"
+            named += [(path, False) for path in fitting if path.suffix.lower() in SUFFIXES or path.is_dir()]
     return named
 
 

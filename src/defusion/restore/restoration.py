@@ -18,14 +18,19 @@ class Restoration:
     Attributes:
         lq: the pictures as they came, in [0, 1], float32, on the CPU.
         degradation: what was removed, lq - T_v(lq) (the paper's y_0, Eq. 9) times its strength; not clipped.
-        instruction: what the model was shown, one a picture where it described them itself.
-        uncertainty: standard deviation of the restoration over samples, the same shape; None unless asked for.
+        instructions: what the model was shown: one, or one a picture of a batch where it described them itself.
+        uncertainty: standard deviation over samples of what was removed, the same shape; None unless asked for.
     """
 
     lq: Tensor
     degradation: Tensor
-    instruction: tuple[VisualInstruction, ...]
+    instructions: tuple[VisualInstruction, ...]
     uncertainty: Tensor | None = None
+
+    @property
+    def instruction(self) -> VisualInstruction:
+        """What the model was shown; of several, for the first picture."""
+        return self.instructions[0]
 
     @cached_property
     def image(self) -> Tensor:

@@ -1,6 +1,6 @@
 """The public interface of a trained model: degraded pictures and an instruction in, restored pictures out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -17,11 +17,11 @@ from defusion.grounds.chart import Chart
 from defusion.instruction import NULL, VisualInstruction
 from defusion.precision import autocast, default_device
 from defusion.pretrained import find
-from defusion.restore.memory import tile_and_batch
+from defusion.restore.memory import tile_side, tiles_at_once
 from defusion.restore.noise_field import NoiseField, normals_at
 from defusion.restore.pictures import PictureLike, as_batch
 from defusion.restore.restoration import Restoration
-from defusion.restore.strength import Strength, shares
+from defusion.restore.strength import Share, Strength, shares
 from defusion.restore.tiling import Tiling, Watch, Window, blended
 from defusion.restore.tone import toned
 from defusion.types import Image, Tokens
@@ -31,6 +31,11 @@ AUTO = "auto"
 
 Instruction: TypeAlias = VisualInstruction | Degradation | Drawn | str
 """A chart and its degraded twin; what degrades a chart; or its name: "rain", "rain:0.7+noise:25", "clean", "auto"."""
+
+_NO_DESCRIBER = (
+    "instruction: 'auto' needs a describer beside the weights, which these have not: name what is wrong with the "
+    "picture, or train one with `make train-describer`"
+)
 
 OVERLAP = 64
 """Pixels that neighbouring tiles share at least."""
@@ -82,14 +87,18 @@ class Restorer:
         """
         folder = find(weights, revision=revision, cache_dir=cache_dir, local_files_only=local_files_only, token=token)
         model = Defusion.load(folder)
-        describer = Describer.load(folder / "describer", model.tokenizer) if (folder / "describer").is_dir() else None
+        own = folder / "describer"
+        describer = Describer.load(own, model.tokenizer) if (own / "config.json").exists() else None
         return cls(model, device, describer)
 
     def save_pretrained(self, folder: Path | str) -> Path:
         """Writes a folder for `from_pretrained`, which can be uploaded to the Hugging Face hub as it is."""
         self.model.save(folder)
+        own = Path(folder) / "describer"
         if self.describer is not None:
-            self.describer.save(Path(folder) / "describer")
+            self.describer.save(own)
+        elif (own / "config.json").exists():  # another model's
+            (own / "config.json").unlink()
         return Path(folder)
 
     def instruction(self, instruction: Instruction, seed: int = 0) -> VisualInstruction:
@@ -125,12 +134,24 @@ class Restorer:
             ValueError: for weights without a describer.
         """
         if self.describer is None:
-            raise ValueError(
-                "instruction: 'auto' needs a describer beside the weights, which these have not: name what is wrong "
-                "with the picture, or train one with `make train-describer`"
-            )
+            raise ValueError(_NO_DESCRIBER)
         pictures, _ = as_batch(picture)
-        return [self.describer.describe(own.to(self.device), self.chart) for own in pictures]
+        return [self.describer.describe(own, self.chart) for own in pictures]
+
+    def check(self, instruction: Instruction, strength: Strength, steps: int, tile: int | None) -> None:
+        """Refuses what would fail for every picture; see `__call__`.
+
+        Raises:
+            ValueError: for arguments that do not fit.
+        """
+        if steps < 1:
+            raise ValueError(f"steps: expected at least 1, got {steps}")
+        if instruction == AUTO and self.describer is None:
+            raise ValueError(_NO_DESCRIBER)
+        if instruction != AUTO:
+            self.instruction(instruction)
+        _graded(instruction, strength)
+        self._tiling((1, 1), tile)
 
     @torch.inference_mode()
     def __call__(
@@ -169,17 +190,20 @@ class Restorer:
         else:
             shown = (self.instruction(instruction, seed),)
         parts = self._parts(instruction, shown, strength, seed)
-        drawn = []
+        mean, deviation = torch.zeros_like(lq), torch.zeros_like(lq) if samples > 1 else None
         for number in range(samples):
-            degradation = torch.zeros_like(lq)
+            own = torch.zeros_like(lq)
             for weight, tokens in parts:
-                degradation += weight * self._degradation(lq, tokens, steps, sampler, (seed, number), tile, watch)
-            drawn.append(degradation)
-        degradation = drawn[0] if samples == 1 else torch.stack(drawn).mean(0)
-        deviation = torch.stack([(lq - own).clamp(0, 1) for own in drawn]).std(0) if samples > 1 else None
+                own.add_(self._degradation(lq, tokens, steps, sampler, (seed, number), tile, watch), alpha=weight)
+            before = own - mean
+            mean.add_(before, alpha=1 / (number + 1))
+            if deviation is not None:  # Welford's sum of squares
+                deviation.addcmul_(before, own - mean)
+        if deviation is not None:
+            deviation.div_(samples - 1).clamp_(min=0).sqrt_()
         if batched:
-            return Restoration(lq, degradation, shown, deviation)
-        return Restoration(lq[0], degradation[0], shown, None if deviation is None else deviation[0])
+            return Restoration(lq, mean, shown, deviation)
+        return Restoration(lq[0], mean[0], shown, None if deviation is None else deviation[0])
 
     def tokens(self, instruction: VisualInstruction) -> Tokens | None:
         """What the network sees of an instruction, (1, N, C); None of a network without instructions."""
@@ -195,12 +219,7 @@ class Restorer:
     ) -> list[tuple[float, Tokens | None]]:
         """The tokens of what is removed, and by what each degradation is multiplied."""
         found = []
-        for share in shares(instruction if isinstance(instruction, str) else shown[0].shown, strength):
-            if share.spec and (instruction == AUTO or not isinstance(instruction, str)):
-                raise ValueError(
-                    "strength: one a degradation needs an instruction by names, as in 'rain+noise': a chart cannot be "
-                    "shown in part; give one number"
-                )
+        for share in _graded(instruction, strength):
             own = (self.instruction(share.spec, seed),) if share.spec else shown
             tokens = [self.tokens(one) for one in own]
             found.append((share.weight, None if tokens[0] is None else torch.cat(tokens)))  # type: ignore[arg-type]
@@ -218,7 +237,7 @@ class Restorer:
     ) -> Tensor:
         """The degradation that one sample removes, (B, 3, H, W), on the CPU."""
         fields = [NoiseField((*key, row)) for row in range(len(lq))]
-        tiling, batch = self._tiling(lq, tile)
+        tiling, batch = self._tiling(lq.shape[-2:], tile)
 
         def process(tiles: Tensor, rows: Sequence[int], windows: Sequence[Window]) -> Tensor:
             x = tiles.to(self.device).contiguous(memory_format=torch.channels_last)
@@ -232,27 +251,23 @@ class Restorer:
             return degradation.float().cpu().contiguous()
 
         def whole(reduced: Image) -> Tensor:
-            windows = [Window(0, 0, *reduced.shape[-2:])] * len(reduced)
-            return process(reduced, range(len(reduced)), windows)
+            window = [Window(0, 0, *reduced.shape[-2:])]
+            return torch.cat([process(own[None], [row], window) for row, own in enumerate(reduced)])
 
         degradation = blended(lq, tiling, process, batch, watch)
         if max(lq.shape[-2:]) > tiling.size and self.model.config.unet.attention_levels:
             return toned(degradation, lq, whole, tiling.size)
         return degradation
 
-    def _tiling(self, lq: Image, tile: int | None) -> tuple[Tiling, int]:
-        """How pictures are cut, and how many tiles the device takes at once."""
+    def _tiling(self, size: Sequence[int], tile: int | None) -> tuple[Tiling, int]:
+        """How pictures of a height and width are cut, and how many tiles the device takes at once."""
         stride = self.model.config.stride
         overlap = -(-OVERLAP // stride) * stride
-        if tile is None:
-            side, batch = tile_and_batch(self.model.config.unet, self.device)
-            return Tiling(max(side, 3 * overlap), overlap, stride), batch
-        if tile == 0:
-            side = max(lq.shape[-2:])
-            return Tiling(max(side + -side % stride, 3 * overlap), overlap, stride), len(lq)
-        if tile < 3 * overlap:
+        if tile is not None and 0 < tile < 3 * overlap:
             raise ValueError(f"tile: expected at least {3 * overlap} px, three times the overlap, or 0, got {tile}")
-        return Tiling(tile - tile % stride, overlap, stride), 1
+        side = tile_side(self.model.config.unet, self.device) if tile is None else tile or max(size)
+        side = max(side - side % stride if tile else side + -side % stride, 3 * overlap)
+        return Tiling(side, overlap, stride), tiles_at_once(self.model.config.unet, self.device, side)
 
     def _check_samples(self, samples: int, steps: int) -> None:
         if samples < 1:
@@ -261,3 +276,15 @@ class Restorer:
             raise ValueError(
                 "samples: in one step this network sees no noise, and all samples are the same; take steps=2 or more"
             )
+
+
+def _graded(instruction: Instruction, strength: Strength) -> list[Share]:
+    """The parts of a graded restoration; see `shares`."""
+    if not isinstance(strength, Mapping):
+        return shares("", strength)
+    if not isinstance(instruction, str) or instruction == AUTO:
+        raise ValueError(
+            "strength: one a degradation needs an instruction by names, as in 'rain+noise', got "
+            f"{instruction if isinstance(instruction, str) else type(instruction).__name__}: give one number"
+        )
+    return shares(instruction, strength)

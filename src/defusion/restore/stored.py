@@ -163,7 +163,8 @@ def _with_alpha(samples: Samples, alpha: Samples, kept: bool) -> Samples:
         return np.concatenate([samples, alpha[..., None]], axis=2)
     most = np.iinfo(samples.dtype).max
     share = alpha[..., None].astype(np.float32) / most
-    return (samples * share + most * (1 - share)).round().astype(samples.dtype)
+    over = (samples * share + most * (1 - share)).round()
+    return over.astype(np.uint8) if samples.dtype == np.uint8 else over.astype(np.uint16)
 
 
 def _shallow(picture: Image.Image, profile: bytes | None, metadata: Mapping[str, Any]) -> StoredPicture:

@@ -169,7 +169,7 @@ def _of_diffusion(run: Run) -> tuple[Restore, int]:
             own = degradation_of(way.synthesis, degraded.task, degraded.number, SEED)
             shown = VisualInstruction.parameter_matched(own, restorer.chart, 0, degraded.number)
         seed = draws + degraded.number
-        return restorer(degraded.lq, shown, steps=way.steps, sampler=way.sampler, seed=seed).image
+        return restorer(degraded.lq, shown, steps=way.steps, sampler=way.sampler, seed=seed, tile=0).image
 
     return restore, sum(own.numel() for own in restorer.model.parameters() if own.requires_grad)
 
