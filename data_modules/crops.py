@@ -8,12 +8,12 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-import torch.distributed
 from torch import Tensor
 from torch.utils.data import Dataset, DistributedSampler
 
 from data_modules.hub import StreamedPhotos
 from data_modules.photos import PhotoSource
+from defusion.distributed import rank, world_size
 from defusion.imageio import Picture
 from defusion.random import generator
 
@@ -139,9 +139,7 @@ class StepSampler(DistributedSampler[int]):
     """
 
     def __init__(self, length: int, done: Callable[[], int] = lambda: 0) -> None:
-        distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
-        self.rank = torch.distributed.get_rank() if distributed else 0
-        self.num_replicas = torch.distributed.get_world_size() if distributed else 1
+        self.rank, self.num_replicas = rank(), world_size()
         if length < self.num_replicas:
             raise ValueError(f"length: expected at least one for each of {self.num_replicas}, got {length}")
         self.length = length
@@ -153,3 +151,21 @@ class StepSampler(DistributedSampler[int]):
     def __iter__(self) -> Iterator[int]:
         first = self.done() * self.num_replicas
         return iter(range(first + self.rank, first + len(self) * self.num_replicas, self.num_replicas))
+
+
+class EachOnceSampler(DistributedSampler[int]):
+    """Each index once over all processes: some have one more than others, and none is repeated to make them equal.
+
+    Args:
+        length: indices in all.
+    """
+
+    def __init__(self, length: int) -> None:
+        self.rank, self.num_replicas = rank(), world_size()
+        self.length = length
+
+    def __len__(self) -> int:
+        return len(range(self.rank, self.length, self.num_replicas))
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.rank, self.length, self.num_replicas))

@@ -11,56 +11,83 @@ from torch.utils.data import Dataset
 from data_modules.crops import CropDataset, RandomGeometry
 from data_modules.decoding import PictureStore
 from data_modules.photos import some_of
+from data_modules.training_sets import find_training_pairs
 from defusion.degradations.library import parse
 from defusion.imageio import ImageError, Picture, find_images, image_size, read_image
+from defusion.layouts import Faults
 from defusion.random import generator
 
 
 @dataclass(frozen=True)
 class PairSource:
-    """Real pairs to train on.
+    """Real pairs to train on: a folder of anyone's, or a published set by name.
 
     Attributes:
-        folder: holds `input/` and `target/`.
-        task: the degradations of the inputs by name, "rain+noise".
-        weight: how often a sample comes from here, relative to the synthetic samples' 1.
-    """
-
-    folder: str
-    task: str
-    weight: float = 1.0
-
-
-class PairedFolder:
-    """A folder with degraded pictures in `input` and clean ones in `target`, matched by stem.
-
-    Args:
-        folder: pictures may lie in sub-folders, the same in both.
-        task: the degradations of the inputs by name, joined by "+": "rain", "rain+noise".
-
-    Attributes:
-        names: of the pairs, sorted: paths below `input` without suffix.
+        folder: holds `input/` and `target/`; of a published set its folder, or one that holds it.
+        task: the degradations of the inputs by name, "rain+noise"; that of the set when not given.
+        weight: how often a sample comes from here, relative to the other sources.
+        set: name of a published set, see `data_modules.training_sets`; "" for none.
 
     Raises:
-        ValueError: the task is unknown, `input` or `target` is missing or empty, or pictures in them have no
-            partner, are unreadable, or differ in size from their partner; names all kinds of faults at once.
+        ValueError: for neither a folder nor a set, or a folder without a task.
     """
 
-    def __init__(self, folder: str | Path, task: str) -> None:
-        self.folder, self.task = Path(folder), task
+    folder: str = ""
+    task: str = ""
+    weight: float = 1.0
+    set: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.set and not (self.folder and self.task):
+            raise ValueError(f"pairs: expected a folder and its task, or a set by name, got {self}")
+
+    def open(self) -> "PairedFiles":
+        """Its pairs, checked.
+
+        Raises:
+            ValueError: see `PairedFolder` and `find_training_pairs`.
+        """
+        if not self.set:
+            return PairedFolder(self.folder, self.task)
+        task, pairs = find_training_pairs(self.set, self.folder)
+        paths = [(own.input, own.target) for own in pairs if own.input is not None]
+        return PairedFiles(f"training set {self.set}", self.task or task, paths, [own.name for own in pairs])
+
+
+class PairedFiles:
+    """Pairs of picture files.
+
+    Args:
+        title: what errors call them.
+        task: the degradations of the inputs by name, joined by "+": "rain", "rain+noise".
+        paths: of each degraded picture and its reference.
+        names: of the pairs.
+        faults: found before, kind -> files.
+
+    Attributes:
+        names: of the pairs.
+
+    Raises:
+        ValueError: the task is unknown, there are faults, or pictures are unreadable or of another size than their
+            partner.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        task: str,
+        paths: Sequence[tuple[Path, Path]],
+        names: Sequence[str],
+        faults: Faults | None = None,
+    ) -> None:
         parse(task)
-        faults: dict[str, list[str]] = {}
-        inputs = self._by_stem("input", faults)
-        targets = self._by_stem("target", faults)
-        faults["without a target"] = sorted(inputs.keys() - targets.keys())
-        faults["without an input"] = sorted(targets.keys() - inputs.keys())
-        self.names = sorted(inputs.keys() & targets.keys())
-        self._paths = [(inputs[name], targets[name]) for name in self.names]
-        for paths in self._paths:
-            self._check(paths, faults)
-        found = [f"{len(names)} {fault} ({some_of(names)})" for fault, names in faults.items() if names]
-        if found:
-            raise ValueError(f"paired folder {self.folder}: {'; '.join(found)}")
+        self.task, self.names, self._paths = task, list(names), list(paths)
+        found = dict(faults or {})
+        for own in self._paths:
+            _check(own, found)
+        lines = [f"{len(files)} {fault} ({some_of(files)})" for fault, files in found.items() if files]
+        if lines:
+            raise ValueError(f"{title}: {'; '.join(lines)}")
 
     def __len__(self) -> int:
         return len(self._paths)
@@ -72,30 +99,54 @@ class PairedFolder:
             raise ImageError(self._paths[position][0], f"{degraded.shape} against {clean.shape} of its target")
         return degraded, clean
 
-    def _by_stem(self, side: str, faults: dict[str, list[str]]) -> dict[str, Path]:
-        root = self.folder / side
-        if not root.is_dir():
-            raise ValueError(
-                f"paired folder {self.folder}: no folder {side!r} in it; expected degraded pictures in "
-                "'input' and clean ones of the same names in 'target'"
-            )
-        by_stem: dict[str, Path] = {}
-        for path in find_images(root):
-            name = path.relative_to(root).with_suffix("").as_posix()
-            if name in by_stem:
-                faults.setdefault(f"more than once in {side!r}", []).append(name)
-            by_stem[name] = path
-        return by_stem
 
-    def _check(self, paths: tuple[Path, Path], faults: dict[str, list[str]]) -> None:
-        try:
-            (height, width), (clean_height, clean_width) = map(image_size, paths)
-        except ImageError as error:
-            faults.setdefault("unreadable", []).append(str(error))
-            return
-        if (height, width) != (clean_height, clean_width):
-            sizes = f"{paths[0].name}: {width} x {height} against {clean_width} x {clean_height}"
-            faults.setdefault("of another size than the target", []).append(sizes)
+class PairedFolder(PairedFiles):
+    """A folder with degraded pictures in `input` and clean ones in `target`, matched by stem.
+
+    Args:
+        folder: pictures may lie in sub-folders, the same in both.
+        task: the degradations of the inputs by name, joined by "+": "rain", "rain+noise".
+
+    Raises:
+        ValueError: the task is unknown, `input` or `target` is missing or empty, or pictures in them have no
+            partner, are unreadable, or differ in size from their partner; names all kinds of faults at once.
+    """
+
+    def __init__(self, folder: str | Path, task: str) -> None:
+        parse(task)
+        faults: Faults = {}
+        inputs, targets = (_by_stem(Path(folder), side, faults) for side in ("input", "target"))
+        faults["without a target"] = sorted(inputs.keys() - targets.keys())
+        faults["without an input"] = sorted(targets.keys() - inputs.keys())
+        names = sorted(inputs.keys() & targets.keys())
+        super().__init__(f"paired folder {folder}", task, [(inputs[own], targets[own]) for own in names], names, faults)
+
+
+def _by_stem(folder: Path, side: str, faults: Faults) -> dict[str, Path]:
+    root = folder / side
+    if not root.is_dir():
+        raise ValueError(
+            f"paired folder {folder}: no folder {side!r} in it; expected degraded pictures in "
+            "'input' and clean ones of the same names in 'target'"
+        )
+    by_stem: dict[str, Path] = {}
+    for path in find_images(root):
+        name = path.relative_to(root).with_suffix("").as_posix()
+        if name in by_stem:
+            faults.setdefault(f"more than once in {side!r}", []).append(name)
+        by_stem[name] = path
+    return by_stem
+
+
+def _check(paths: tuple[Path, Path], faults: Faults) -> None:
+    try:
+        (height, width), (clean_height, clean_width) = map(image_size, paths)
+    except ImageError as error:
+        faults.setdefault("unreadable", []).append(str(error))
+        return
+    if (height, width) != (clean_height, clean_width):
+        sizes = f"{paths[0].name}: {width} x {height} against {clean_width} x {clean_height}"
+        faults.setdefault("of another size than the target", []).append(sizes)
 
 
 _CHOICE = 0x9A12
@@ -114,7 +165,7 @@ class MixedDataset(Dataset[dict[str, Any]]):
     as hq is, and its task. A pair damaged on the disk is replaced by the next.
     """
 
-    def __init__(self, clean: CropDataset, pairs: Sequence[PairedFolder], weights: Sequence[float]) -> None:
+    def __init__(self, clean: CropDataset, pairs: Sequence[PairedFiles], weights: Sequence[float]) -> None:
         if len(weights) != 1 + len(pairs):
             raise ValueError(
                 f"weights: expected one for the clean crops and one for each of {len(pairs)} paired folders, "

@@ -6,14 +6,15 @@ from typing import Any
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
-from data_modules.crops import CropDataset, StepSampler
-from data_modules.pairs import MixedDataset, PairedFolder, PairSource
+from data_modules.crops import CropDataset, EachOnceSampler, StepSampler
+from data_modules.pairs import MixedDataset, PairSource
 from data_modules.photos import open_photos
 from data_modules.plan import SynthesisConfig
 from data_modules.scenes import replace_by_scenes
 from data_modules.synthesis import Synthesis
 from data_modules.validation import ValidationDataset, validation_batch
 from defusion.degradations.library import NAMES
+from defusion.distributed import world_size
 from defusion.grounds.chart import Chart
 from defusion.types import Batch
 
@@ -27,12 +28,13 @@ class RestorationDataModule(LightningDataModule):
     Args:
         data: a folder of pictures, a picture data set of `datasets` (hub id, parquet, saved folder,
             "stream:NAME"), or None for the embedded photographs.
-        pairs: real pairs, mixed in by their weights; the synthetic samples have weight 1.
+        pairs: real pairs, mixed in by their weights.
+        synthetic_weight: how often a sample is a clean picture that is degraded here, relative to the pairs' weights.
         procedural_share: share of training samples that are procedural scenes, drawn on the device.
         synthesis: degradations, instruction modes, and grounds.
         crop_size: side of the training crops.
-        batch_size: samples a step.
-        steps_per_epoch: batches an epoch; validation follows each.
+        batch_size: samples a step, of each process.
+        steps_per_epoch: batches an epoch, of each process where there are several; validation follows each.
         workers: processes that decode and crop; 0 does it in the training process.
         validation_tasks: degradations restored in validation, at the fixed strengths of `defusion eval`; "clean" too.
         validation_size: side of the central crop of validation pictures.
@@ -44,6 +46,7 @@ class RestorationDataModule(LightningDataModule):
         self,
         data: str | None = None,
         pairs: Sequence[PairSource] = (),
+        synthetic_weight: float = 1.0,
         procedural_share: float = 0.2,
         synthesis: SynthesisConfig = SynthesisConfig(),
         crop_size: int = 64,
@@ -58,6 +61,7 @@ class RestorationDataModule(LightningDataModule):
         super().__init__()
         self.data = data
         self.pairs = tuple(pairs)
+        self.synthetic_weight = synthetic_weight
         self.procedural_share = procedural_share
         self.synthesis = Synthesis(synthesis, seed)
         self.crop_size = crop_size
@@ -80,10 +84,10 @@ class RestorationDataModule(LightningDataModule):
             open_photos(self.data, "train", self.crop_size, self.seed),
             self.crop_size,
             self.seed,
-            self.steps_per_epoch * self.batch_size,
+            self.steps_per_epoch * self.batch_size * world_size(),
         )
-        folders = [PairedFolder(source.folder, source.task) for source in self.pairs]
-        weights = [1.0, *(source.weight for source in self.pairs)]
+        folders = [source.open() for source in self.pairs]
+        weights = [self.synthetic_weight, *(source.weight for source in self.pairs)]
         self.training = MixedDataset(clean, folders, weights) if folders else clean
         held_out = CropDataset(
             open_photos(self.data, "val", self.crop_size, self.seed),
@@ -99,7 +103,7 @@ class RestorationDataModule(LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[dict[str, Any]]:
         """uint8 crops of held-out photographs, each under every validation task."""
-        return self._loader(self.held_out, None)
+        return self._loader(self.held_out, EachOnceSampler(len(self.held_out)))
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Batch:
         """Synthesis on the device of the batch."""
@@ -114,7 +118,7 @@ class RestorationDataModule(LightningDataModule):
         """Samples that this process has had, also before an interruption: checkpoints keep the count of batches."""
         return self.trainer.fit_loop.epoch_loop.batch_progress.total.ready * self.batch_size if self.trainer else 0
 
-    def _loader(self, dataset: Any, sampler: StepSampler | None) -> DataLoader[dict[str, Any]]:
+    def _loader(self, dataset: Any, sampler: StepSampler | EachOnceSampler) -> DataLoader[dict[str, Any]]:
         return DataLoader(
             dataset,
             self.batch_size,

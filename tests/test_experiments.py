@@ -51,7 +51,9 @@ def test_experiment_runs(run: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     arguments = small(tmp_path)
     if run.startswith("tokenizer"):
         arguments += ["--model.init_args.perceptual", "null"]
-    else:
+    elif run == "diffusion/paper.yaml":
+        arguments += ["--data.init_args.pairs", "[]"]  # whose sets are tested in test_training_sets.py
+    if not run.startswith("tokenizer"):
         config = settings(f"tokenizer/{Path(run).name}")["model"]["init_args"]["config"]
         Tokenizer(TokenizerConfig(**config)).save(tmp_path / "tokenizer")
         arguments += ["--model.init_args.tokenizer", str(tmp_path / "tokenizer")]
@@ -123,3 +125,23 @@ def test_stable_diffusion_is_trained_in_latent_space(monkeypatch: pytest.MonkeyP
         str(tmp_path / "run/checkpoints/last.ckpt"),
     )
     assert Defusion.load(tmp_path / "run/weights").autoencoder is not None
+
+
+def test_a_dry_run_takes_a_step_and_writes_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Tokenizer(TokenizerConfig(**settings("tokenizer/nano.yaml")["model"]["init_args"]["config"])).save(tmp_path / "t")
+    arguments = [*small(tmp_path / "run"), "--trainer.fast_dev_run", "false", "--dry_run", "true"]
+    fit(monkeypatch, "diffusion/nano.yaml", *arguments, "--model.init_args.tokenizer", str(tmp_path / "t"))
+    printed = capsys.readouterr().out
+    assert "What this training costs" in printed
+    assert "one step was taken; nothing was written" in printed
+    assert not list((tmp_path / "run").rglob("*.ckpt"))
+    assert not (tmp_path / "run" / "weights").exists()
+    with pytest.raises(ValueError, match=r"no such folder or file|not found"):
+        fit(
+            monkeypatch,
+            "diffusion/nano.yaml",
+            *arguments,
+            *("--model.init_args.tokenizer", str(tmp_path / "t"), "--data.init_args.data", str(tmp_path / "nowhere")),
+        )

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-OptimizerName: TypeAlias = Literal["muon", "adamw"]
+OptimizerName: TypeAlias = Literal["muon", "adamw", "adam"]
+"""Muon (hidden matrices orthogonalised, AdamW for the rest), AdamW (0.9, 0.99), or the paper's Adam (0.9, 0.999)."""
 
 _MOMENTUM = 0.95
 _QUINTIC = (3.4445, -4.7750, 2.0315)
@@ -133,7 +134,7 @@ def scheduled(
     """An optimiser, with linear warm-up and cosine decay over the whole run, as Lightning takes them.
 
     Args:
-        name: "muon" (hidden matrices orthogonalised, AdamW for the rest) or "adamw".
+        name: see `OptimizerName`.
         trained: all parameters.
         hidden: those of them that Muon orthogonalises.
         total_steps: of the run, `trainer.estimated_stepping_batches`.
@@ -147,6 +148,8 @@ def scheduled(
             raise ValueError("optimizer: muon orthogonalises hidden matrices, and this network names none: take adamw")
         others = [parameter for parameter in trained if all(parameter is not own for own in hidden)]
         optimizer: Optimizer = Muon(hidden, others, learning_rate, weight_decay)
+    elif name == "adam":
+        optimizer = torch.optim.Adam(trained, learning_rate, (0.9, 0.999), weight_decay=weight_decay, fused=True)
     else:
         optimizer = adamw(trained, learning_rate, weight_decay)
     scheduler = warmup_cosine(optimizer, warmup_steps, total_steps, final_learning_rate / learning_rate)

@@ -1,21 +1,26 @@
 """Training from the command line: LightningCLI, where constructors are the schema of the YAML files."""
 
+import math
 import os
-import sys
 import warnings
 from pathlib import Path
 from typing import Any
 
 from lightning import LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.cli import LightningCLI
+from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
+from rich import get_console
 
+from defusion.diffusion.module import DiffusionModule
+from defusion.estimate import estimate
 from defusion.precision import default_device, has_bf16
 
 _KNOWN_WARNINGS = (
     ".*LeafSpec.*deprecated",  # Lightning 2.6 with torch's newer pytree
     ".*not supported by the model summary",  # the size in MB of bf16 models
     ".*module.s. in eval mode",  # the frozen tokenizer
+    ".*LightningCLI's args parameter",  # see below
     ".*does not have many workers",  # photographs are in memory: one worker keeps up
 )
 
@@ -27,17 +32,43 @@ class TrainingCLI(LightningCLI):
     last`, and, when training ends, `weights/` for inference.
     """
 
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """`--dry_run true`: open and check all data, take one step, write nothing."""
+        parser.add_argument("--dry_run", type=bool, default=False, help="Check all data, take one step, write nothing.")
+
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """bf16 where the hardware has it, and one folder a run, unless the configuration says otherwise."""
         settings = self._get(self.config, "trainer")
+        if self._get(self.config, "dry_run"):
+            callbacks = self._get(self.config_init, "trainer")["callbacks"] or []
+            kept = [own for own in callbacks if not isinstance(own, Checkpoint)]  # which write at the end all the same
+            kwargs |= {"fast_dev_run": True, "enable_checkpointing": False, "callbacks": kept}
         if settings["precision"] is None:
             kwargs["precision"] = "bf16-mixed" if has_bf16(default_device()) else "32-true"
         if settings["logger"] is None:
             kwargs["logger"] = TensorBoardLogger(settings["default_root_dir"] or "runs", name="", version="")
         return super().instantiate_trainer(**kwargs)
 
+    def before_fit(self) -> None:
+        """Says what the training of a diffusion will cost."""
+        if isinstance(self.model, DiffusionModule) and self.trainer.is_global_zero:
+            data: Any = self.datamodule
+            steps = self.trainer.max_steps if self.trainer.max_steps > 0 else math.inf
+            cost = estimate(
+                self.model.model.config,
+                data.crop_size,
+                data.batch_size,
+                steps,
+                default_device(),
+                self.trainer.world_size,
+            )
+            get_console().print(cost.table())
+
     def after_fit(self) -> None:
         """Writes the weights for inference, EMA where it is on."""
+        if self._get(self.config, "dry_run"):
+            print("dry run: all data are there, and one step was taken; nothing was written")
+            return
         dry = self._get(self.config, "trainer")["fast_dev_run"]
         if self.trainer.is_global_zero and not dry and not self.trainer.interrupted:
             folder = Path(self.trainer.default_root_dir) / "weights"
@@ -50,10 +81,12 @@ def train(arguments: list[str]) -> None:
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # of Lightning's use of it
     for message in _KNOWN_WARNINGS:
         warnings.filterwarnings("ignore", message=message)
-    sys.argv = ["defusion train", *arguments]
+    # The arguments of this process stay as they are: with several devices Lightning starts it again by them.
     TrainingCLI(
         LightningModule,
         LightningDataModule,
+        args=arguments,
+        parser_kwargs={"prog": "defusion train"},
         subclass_mode_model=True,
         subclass_mode_data=True,
         seed_everything_default=0,

@@ -8,11 +8,14 @@ import torch.nn.functional as F
 from lightning import LightningModule
 from torch import Tensor
 
+from defusion.averages import Averages
 from defusion.degradations.library import NAMES
 from defusion.describer.network import PRESENT, Describer, DescriberConfig, Logits
 from defusion.optimisation import OptimizerName, scheduled
 from defusion.tokenizer.network import Tokenizer
 from defusion.types import Batch
+
+_NAMED = "val/named_exactly"
 
 
 class DescriberModule(LightningModule):
@@ -61,6 +64,7 @@ class DescriberModule(LightningModule):
         self.warmup_steps = warmup_steps
         self.weight_decay = weight_decay
         self.gradient_clip = gradient_clip
+        self.averages: Averages | None = None
 
     def on_fit_start(self) -> None:
         """Checks that the data shows the grounds that the tokenizer knows, and the canonical one."""
@@ -90,10 +94,24 @@ class DescriberModule(LightningModule):
         """The share of pictures whose degradations are all named, and no others."""
         logits: Logits = self.describer(batch.lq.contiguous(memory_format=torch.channels_last))
         exact = ((logits.names.sigmoid() >= PRESENT) == named(batch.task).to(self.device).bool()).all(1)
-        self.log("val/named_exactly", exact.float().mean(), batch_size=len(exact), sync_dist=True, prog_bar=True)
+        assert self.averages is not None
+        self.averages.update({_NAMED: exact.float().mean()}, len(exact))
         for task in set(batch.task):
             own = exact[torch.tensor([name == task for name in batch.task], device=exact.device)]
-            self.log(f"val/{task}/named_exactly", own.float().mean(), batch_size=len(own), sync_dist=True)
+            self.averages.update({f"val/{task}/named_exactly": own.float().mean()}, len(own))
+
+    def on_validation_epoch_start(self) -> None:
+        """Starts afresh, with a mean for each task of the data."""
+        data: Any = getattr(self.trainer, "datamodule", None)
+        tasks = getattr(data, "validation_tasks", ())
+        self.averages = Averages([_NAMED, *(f"val/{task}/named_exactly" for task in tasks)]).to(self.device)
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs the means over all processes."""
+        assert self.averages is not None
+        means = self.averages.compute()
+        self.log(_NAMED, means.pop(_NAMED), prog_bar=True)
+        self.log_dict(means)
 
     def _codes(self, batch: Batch) -> Tensor:
         """What is to be written, (B, N): the clean chart of pictures that are not degraded."""

@@ -8,15 +8,18 @@ import torch
 from lightning import LightningModule
 from torch import Tensor
 
+from defusion.averages import Averages
 from defusion.diffusion.loss import Objective, objective
 from defusion.diffusion.model import Defusion, DefusionConfig, check_fingerprint, pad_to_multiple
+from defusion.distributed import rank, world_size
 from defusion.optimisation import OptimizerName, scheduled
-from defusion.random import generator, normals, uniform
+from defusion.random import generator, normal, normals, uniform
 from defusion.tokenizer.network import Tokenizer
 from defusion.types import Batch, Image
 
 _STATES = {"state_dict", "current_model_state"}
 """Of a checkpoint: the model's, or its average's beside its own."""
+_CEILING = "val/autoencoder_psnr"
 _VALIDATION_STREAM = 1
 _TRAJECTORY_STEPS = 4
 
@@ -30,7 +33,7 @@ class DiffusionModule(LightningModule):
         loss: "mse" (Eq. 11) or "rmse" (ours, see `defusion.diffusion.loss`).
         terminal_probability: share of samples trained at t = 1, where the first (or only) step of a
             sampler starts; the others have t ~ U(0, 1).
-        optimizer: "muon" (hidden matrices orthogonalised, AdamW for the rest) or "adamw" (the paper's Adam).
+        optimizer: "muon" (hidden matrices orthogonalised, AdamW for the rest), "adamw", or "adam", the paper's.
         learning_rate: peak rate.
         final_learning_rate: at the end of the cosine decay.
         warmup_steps: of linear warm-up.
@@ -81,6 +84,7 @@ class DiffusionModule(LightningModule):
         self.validation_steps = validation_steps
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.seed = seed
+        self.averages = Averages([_CEILING])
 
     def on_fit_start(self) -> None:
         """Checks that the data shows the grounds that the tokenizer knows."""
@@ -91,15 +95,24 @@ class DiffusionModule(LightningModule):
         lq = batch.lq.contiguous(memory_format=self.memory_format)
         tokens = self.model.tokens(batch.ground, batch.instruction, batch.shown)
         y0 = self.model.y0(lq, batch.target)
-        draw = generator(self.seed, self.global_step, self.global_rank, device=self.device)
-        eps = torch.randn(y0.shape, generator=draw, device=self.device)
-        t = uniform(len(lq), (), draw, device=self.device)
-        t = torch.where(uniform(len(lq), (), draw, device=self.device) < self.terminal_probability, 1.0, t)
+        draws = self._draws(batch_idx, len(lq))
+        eps = normal(len(lq), y0.shape[1:], draws, self.device)
+        t, chance = uniform(len(lq), (2,), draws, device=self.device).unbind(1)
+        t = torch.where(chance < self.terminal_probability, 1.0, t)
         process = self.model.config.process
         output = self.model(process.noised(y0, eps, t), t, lq, tokens)
         losses = objective(output, process.target(y0, eps, t), self.loss)
-        self.log("train/loss", losses.mean(), prog_bar=True, batch_size=len(lq))
+        self.log("train/loss", losses.mean(), prog_bar=True, batch_size=len(lq), sync_dist=True)
         return losses.mean()
+
+    def _draws(self, batch_idx: int, count: int) -> list[torch.Generator]:
+        """A generator a sample, by its place in what all processes and accumulated batches of a step see together.
+
+        Samples are dealt out in turns, so that one process with large batches draws as several with smaller ones do.
+        """
+        first = (batch_idx % self.trainer.accumulate_grad_batches) * count * world_size() + rank()
+        places = range(first, first + count * world_size(), world_size())
+        return [generator(self.seed, self.global_step, place, device=self.device) for place in places]
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Mapping[str, Any]:
         """Restores the batch; the metrics are the callback's, and so are the pictures of the trajectory."""
@@ -116,7 +129,16 @@ class DiffusionModule(LightningModule):
         clean = pad_to_multiple(hq, self.model.config.stride)
         seen = self.model.autoencoder.decode(self.model.autoencoder.encode(clean))[..., : hq.shape[-2], : hq.shape[-1]]
         ceiling = -10 * torch.log10((seen.clamp(0, 1) - hq).square().mean((1, 2, 3))).mean()
-        self.log("val/autoencoder_psnr", ceiling, batch_size=len(hq), sync_dist=True, prog_bar=True)
+        self.averages.update({_CEILING: ceiling}, len(hq))
+
+    def on_validation_epoch_start(self) -> None:
+        """Starts afresh."""
+        self.averages.reset()
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs what an autoencoder alone reaches."""
+        if self.model.autoencoder is not None:
+            self.log_dict(self.averages.compute(), prog_bar=True)
 
     def restorations(self, batch: Batch, batch_idx: int, steps: int) -> list[Image]:
         """The restored pictures after each step of DDIM, noise from (seed, batch_idx)."""

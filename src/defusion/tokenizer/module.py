@@ -11,6 +11,8 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from defusion.averages import Averages
+from defusion.distributed import rank, world_size
 from defusion.optimisation import warmup_cosine
 from defusion.random import generator, uniform
 from defusion.tokenizer.discriminator import PatchDiscriminator
@@ -98,6 +100,7 @@ class TokenizerModule(LightningModule):
         self.perceptual_config, self.discriminator_config = perceptual, discriminator
         self.perceptual = PerceptualLoss(perceptual) if perceptual else None
         self.discriminator = PatchDiscriminator(discriminator.channels, discriminator.layers) if discriminator else None
+        self.averages = Averages(f"val/{name}" for name in ("loss", "psnr", "mse", "contrast", "lpips"))
         self.register_buffer("code_counts", torch.zeros(config.num_codes), persistent=False)
         self.code_counts: Tensor
 
@@ -136,12 +139,14 @@ class TokenizerModule(LightningModule):
         if adversarial:
             self._train_discriminator(ground, output.reconstruction.detach(), optimizers[1])
             schedules[1].step()
-        self.log_dict({"train/loss": loss, "train/commitment": output.commitment}, batch_size=len(ground))
+        logged = {"train/loss": loss, "train/commitment": output.commitment}
+        self.log_dict(logged, batch_size=len(ground), sync_dist=True)
 
     def _replace_by_clean(self, batch: Batch) -> Image:
         """The instructions, a share of them replaced by their clean grounds (paper, section 2)."""
-        draw = generator(self.seed, self.global_step, self.global_rank)
-        clean = uniform(len(batch.ground), (1, 1, 1), draw) < self.clean_probability
+        places = range(rank(), len(batch.ground) * world_size(), world_size())
+        draws = [generator(self.seed, self.global_step, place) for place in places]
+        clean = uniform(len(batch.ground), (1, 1, 1), draws) < self.clean_probability
         ground = torch.where(clean.to(batch.ground.device), batch.ground, batch.instruction)
         return ground.contiguous(memory_format=torch.channels_last)
 
@@ -156,7 +161,10 @@ class TokenizerModule(LightningModule):
             terms["lpips"] = self.perceptual(reconstruction, ground)
             loss = loss + self.perceptual_config.weight * terms["lpips"]
         logged = {f"{stage}/{name}": term for name, term in terms.items()}
-        self.log_dict(logged, batch_size=len(ground), sync_dist=stage == "val")
+        if stage == "val":
+            self.averages.update(logged, len(ground))
+        else:
+            self.log_dict(logged, batch_size=len(ground), sync_dist=True)
         return loss
 
     def _adversarial_loss(self, reconstruction: Tensor, reconstruction_loss: Tensor) -> Tensor:
@@ -182,6 +190,7 @@ class TokenizerModule(LightningModule):
     def on_validation_epoch_start(self) -> None:
         """Starts the count of the codes in use."""
         self.code_counts.zero_()
+        self.averages.reset()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Reconstruction of the instructions, per-picture PSNR, and a picture of the first batch."""
@@ -190,7 +199,7 @@ class TokenizerModule(LightningModule):
         loss = self._reconstruction_loss(output.reconstruction, ground, "val")
         error = (output.reconstruction.clamp(0, 1) - ground).square().mean((1, 2, 3))
         psnr = -10 * torch.log10(error.clamp(min=1e-10)).mean()
-        self.log_dict({"val/loss": loss, "val/psnr": psnr}, batch_size=len(ground), sync_dist=True)
+        self.averages.update({"val/loss": loss, "val/psnr": psnr}, len(ground))
         self.code_counts += torch.bincount(output.indices.flatten(), minlength=len(self.code_counts))
         if batch_idx == 0 and isinstance(self.logger, TensorBoardLogger):
             picture = token_picture(self.tokenizer, batch.ground, batch.instruction)
@@ -202,7 +211,7 @@ class TokenizerModule(LightningModule):
         share = counts / counts.sum().clamp(min=1)
         perplexity = torch.exp(-torch.special.xlogy(share, share).sum())
         usage = (counts > 0).float().mean()
-        self.log_dict({"val/codebook_usage": usage, "val/codebook_perplexity": perplexity})
+        self.log_dict({"val/codebook_usage": usage, "val/codebook_perplexity": perplexity} | self.averages.compute())
 
     def save_weights(self, folder: Path) -> None:
         """Writes the tokenizer for the diffusion, read by `Tokenizer.load`."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from defusion.distributed import is_distributed, of_all_processes
 from defusion.random import generator
 from defusion.types import Tokens
 
@@ -79,7 +80,7 @@ class VectorQuantizer(nn.Module):
         indices = self.nearest(features)
         codes = self.lookup(indices)
         if self.training:
-            self._follow(features.detach().reshape(-1, features.shape[-1]), indices.reshape(-1))
+            self._follow(features.detach(), indices.reshape(-1))
         return Quantized(
             tokens=codes + (features - features.detach()),
             indices=indices,
@@ -87,28 +88,28 @@ class VectorQuantizer(nn.Module):
         )
 
     @torch.no_grad()
-    def _follow(self, features: Tensor, indices: Tensor) -> None:
+    def _follow(self, samples: Tensor, indices: Tensor) -> None:
+        """Moves the codes after features (B, N, C), which chose the codes at `indices`, of all processes."""
+        features = samples.reshape(-1, samples.shape[-1])
         counts = torch.zeros_like(self.counts).index_add_(0, indices, torch.ones_like(features[:, 0]))
         sums = torch.zeros_like(self.sums).index_add_(0, indices, features)
-        if _is_distributed():
+        if is_distributed():
             torch.distributed.all_reduce(counts)
             torch.distributed.all_reduce(sums)
         self.counts.lerp_(counts, 1 - self.decay)
         self.sums.lerp_(sums, 1 - self.decay)
-        self._revive(features, even_share=float(counts.sum()) / len(self.counts))
+        self._revive(samples, even_share=float(counts.sum()) / len(self.counts))
         self.codebook.copy_(self.sums / self.counts.clamp(min=1e-12)[:, None])
         self.updates += 1
 
-    def _revive(self, features: Tensor, even_share: float) -> None:
+    def _revive(self, samples: Tensor, even_share: float) -> None:
         """Moves dead codes onto distinct features, as if they had been chosen an even share of times."""
-        dead = (self.counts < self.dead_below * even_share).nonzero()[:, 0][: len(features)]
+        dead = (self.counts < self.dead_below * even_share).nonzero()[:, 0]
+        if not len(dead):
+            return
+        features = of_all_processes(samples).flatten(0, -2)
         order = torch.randperm(len(features), generator=generator(self.seed, int(self.updates)))
+        dead = dead[: len(features)]
         reborn = features[order[: len(dead)].to(features.device)]
-        if _is_distributed():
-            torch.distributed.broadcast(reborn, src=0)
         self.counts[dead] = even_share
         self.sums[dead] = even_share * reborn
-
-
-def _is_distributed() -> bool:
-    return torch.distributed.is_available() and torch.distributed.is_initialized()

@@ -1,0 +1,28 @@
+"""The processes of a training, where there are several."""
+
+import torch
+from torch import Tensor
+
+
+def is_distributed() -> bool:
+    """Whether this is one of several processes that work together."""
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
+
+
+def world_size() -> int:
+    """How many processes work together."""
+    return torch.distributed.get_world_size() if is_distributed() else 1
+
+
+def rank() -> int:
+    """The number of this process among them, from 0."""
+    return torch.distributed.get_rank() if is_distributed() else 0
+
+
+def of_all_processes(samples: Tensor) -> Tensor:
+    """Samples (B, ...) of all processes, as many of each, in the order in which they are dealt out: in turns."""
+    if not is_distributed():
+        return samples
+    parts = [torch.empty_like(samples) for _ in range(world_size())]
+    torch.distributed.all_gather(parts, samples.contiguous())
+    return torch.stack(parts, dim=1).flatten(0, 1)

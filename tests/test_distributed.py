@@ -1,0 +1,82 @@
+"""Two processes train as one with twice the batch, and score each picture once."""
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import TINY_TOKENIZER, filled
+
+ROOT = Path(__file__).resolve().parents[1]
+STEPS = 20
+TOLERANCE = 1e-4
+"""Relative, of losses in single precision: sums are taken in another order."""
+
+TINY = [
+    *("--trainer.accelerator", "cpu", "--trainer.precision", "32-true", "--trainer.max_steps", str(STEPS)),
+    *("--trainer.log_every_n_steps", "1", "--trainer.logger", "lightning.pytorch.loggers.CSVLogger"),
+    *("--trainer.enable_model_summary", "false", "--data.init_args.workers", "0"),
+    *("--data.init_args.crop_size", "32", "--data.init_args.steps_per_epoch", "10"),
+    *("--data.init_args.validation_size", "32", "--data.init_args.validation_photos", "3"),
+    *("--data.init_args.validation_tasks", "[rain, haze, noise]"),
+    *("--data.init_args.synthesis.grounds", "8", "--data.init_args.synthesis.chart.size", "32"),
+]
+
+
+def fit(stage: str, folder: Path, processes: int, batch: int, *arguments: str) -> dict[str, list[float]]:
+    """Trains in a process of its own; column -> the values that were logged."""
+    command = [
+        *(sys.executable, "-m", "defusion.cli", "train", "fit", "--config", "experiments/base.yaml"),
+        *("--config", f"experiments/{stage}/nano.yaml", *TINY, *arguments),
+        *("--trainer.devices", str(processes), "--trainer.strategy", "ddp" if processes > 1 else "auto"),
+        *("--trainer.logger.init_args.save_dir", str(folder), "--trainer.default_root_dir", str(folder)),
+        *("--data.init_args.batch_size", str(batch)),
+    ]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    (file,) = folder.rglob("metrics.csv")
+    with file.open(newline="") as rows:
+        table = list(csv.DictReader(rows))
+    return {name: [float(row[name]) for row in table if row[name]] for name in table[0]}
+
+
+def check(one: dict[str, list[float]], two: dict[str, list[float]], *names: str) -> None:
+    for name in names:
+        assert len(one[name]) >= 2, name
+        assert two[name] == pytest.approx(one[name], rel=TOLERANCE), name
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_two_processes_train_a_tokenizer_as_one(tmp_path: Path) -> None:
+    shape = [
+        *("--model.init_args.config.ground_size", "32", "--model.init_args.config.channels", "[16, 16]"),
+        *("--model.init_args.config.num_codes", "32", "--model.init_args.config.token_channels", "16"),
+    ]
+    one = fit("tokenizer", tmp_path / "one", 1, 8, *shape)
+    two = fit("tokenizer", tmp_path / "two", 2, 4, *shape)
+    assert len(one["train/loss"]) == STEPS
+    check(one, two, "train/loss", "val/psnr", "val/loss", "val/codebook_perplexity")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_two_processes_train_a_diffusion_as_one(tmp_path: Path) -> None:
+    """And so does one that accumulates the gradients of two batches."""
+    filled(TINY_TOKENIZER).save(tmp_path / "tokenizer")
+    unet = "--model.init_args.model.unet"
+    shape = [
+        *("--model.init_args.tokenizer", str(tmp_path / "tokenizer"), f"{unet}.channels", "[16, 32]"),
+        *(f"{unet}.token_channels", "16", f"{unet}.adapter_levels", "[1]", f"{unet}.blocks", "1"),
+    ]
+    one = fit("diffusion", tmp_path / "one", 1, 8, *shape)
+    two = fit("diffusion", tmp_path / "two", 2, 4, *shape)
+    assert len(one["train/loss"]) == STEPS
+    check(one, two, "train/loss", "val/psnr_gain", "val/rain/psnr", "val/haze/ssim")
+    half = ["--trainer.accumulate_grad_batches", "2", "--data.init_args.steps_per_epoch", "20"]
+    accumulated = fit("diffusion", tmp_path / "accumulated", 1, 4, *shape, *half)
+    check(one, accumulated, "val/psnr_gain", "val/rain/psnr")

@@ -1,0 +1,61 @@
+"""What a training costs: counted on tensors without data, checked on ones with."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from defusion.diffusion.model import DefusionConfig
+from defusion.estimate import UTILISATION, Cost, estimate, measured_speed
+from defusion.unet.unet import UNet, UNetConfig
+
+CPU = torch.device("cpu")
+CONFIG = DefusionConfig(UNetConfig(channels=(16, 32), blocks=1, token_channels=16, adapter_levels=(1,)))
+
+
+def test_operations_are_those_of_the_layers() -> None:
+    """Of a network of two convolutions we can count them ourselves: a little less than all it does."""
+    cost = estimate(CONFIG, 64, 2, 100, CPU)
+    network = UNet(CONFIG.unet)  # type: ignore[arg-type]
+    assert cost.parameters == cost.trained == sum(own.numel() for own in network.parameters())
+    convolutions = 0.0
+
+    def count(layer: torch.nn.Module, _: object, output: torch.Tensor) -> None:
+        nonlocal convolutions
+        assert isinstance(layer, torch.nn.Conv2d)
+        convolutions += 2 * layer.weight.numel() * output.shape[-1] * output.shape[-2]
+
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.Conv2d):
+            layer.register_forward_hook(count)
+    x = torch.zeros(1, 3, 64, 64)
+    network(x, torch.ones(1), x, torch.zeros(1, 64, 16))
+    assert convolutions <= cost.operations / 6 < 1.2 * convolutions
+
+
+def test_costs_grow_with_batch_crop_and_size() -> None:
+    first = estimate(CONFIG, 64, 2, 100, CPU)
+    for other, factor in ((estimate(CONFIG, 64, 4, 100, CPU), 2), (estimate(CONFIG, 128, 2, 100, CPU), 4)):
+        assert other.operations == pytest.approx(factor * first.operations, rel=0.05)
+        assert other.memory > first.memory
+    wider = replace(CONFIG, unet=replace(CONFIG.unet, channels=(32, 64)))  # type: ignore[arg-type]
+    assert estimate(wider, 64, 2, 100, CPU).operations > 2 * first.operations
+    assert estimate(CONFIG, 64, 2, 100, CPU, processes=8).samples == 16
+
+
+def test_days_are_operations_by_speed() -> None:
+    cost = Cost(1, 1, operations=4e12, memory=1e9, speed=1e12, steps=86_400, samples=1)
+    assert cost.days == pytest.approx(4 / UTILISATION)
+    assert math.isinf(replace(cost, steps=math.inf).days)
+    rows = [replace(cost, steps=steps).table() for steps in (math.inf, 86_400, 4_000, 10)]
+    assert [list(table.columns[1].cells)[-1] for table in rows] == [
+        "without end",
+        "10.0 days",
+        "11.1 hours",
+        "2 minutes",
+    ]
+
+
+def test_the_machine_is_timed() -> None:
+    assert measured_speed(CPU) > 1e9
