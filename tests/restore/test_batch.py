@@ -286,7 +286,7 @@ def test_a_pair_shows_what_to_remove(run: Run, holiday: Path) -> None:
         (["--instruction", "rain", "--grid", "--steps", "2"], "--grid: draws all strengths and steps"),
         (["--instruction", "rain", "--strength", "much"], "--strength: expected 0.5, or rain=1,noise=0.3"),
         (["--instruction", "rain", "--format", "gif"], "--format: expected one of"),
-        (["--instruction", "rain", "--tile", "100"], "tile: expected at least 192 px"),
+        (["--instruction", "rain", "--tile", "100"], "tile: expected at least 384 px"),
         (["--instruction", "auto"], "no describer"),
         ([], "no describer"),
         (["--instruction", "rain", "--chart", "a", "b"], "--chart: expected it alone"),

@@ -6,7 +6,7 @@ import torch
 from defusion.unet.pretrained import PretrainedUNetConfig
 from defusion.unet.unet import UNetConfig
 
-SIDES = (256, 512, 1024)
+SIDES = (384, 512, 1024)
 """Of automatic tiles, in pixels: larger ones are no faster."""
 
 _MAPS = 8

@@ -37,8 +37,8 @@ _NO_DESCRIBER = (
     "picture, or train one with `make train-describer`"
 )
 
-OVERLAP = 64
-"""Pixels that neighbouring tiles share at least."""
+OVERLAP = 128
+"""Pixels that neighbouring tiles share at least: haze is judged by wide surroundings (tests/restore/test_seams.py)."""
 
 
 class Restorer:
