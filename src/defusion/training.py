@@ -12,6 +12,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 from rich import get_console
 
+from defusion.checkpoints import SafeCheckpointIO
 from defusion.diffusion.module import DiffusionModule
 from defusion.estimate import estimate
 from defusion.precision import default_device, has_bf16
@@ -45,6 +46,8 @@ class TrainingCLI(LightningCLI):
             kwargs |= {"fast_dev_run": True, "enable_checkpointing": False, "callbacks": kept}
         if settings["precision"] is None:
             kwargs["precision"] = "bf16-mixed" if has_bf16(default_device()) else "32-true"
+        if settings["plugins"] is None:
+            kwargs["plugins"] = [SafeCheckpointIO()]
         if settings["logger"] is None:
             kwargs["logger"] = TensorBoardLogger(settings["default_root_dir"] or "runs", name="", version="")
         return super().instantiate_trainer(**kwargs)

@@ -1,0 +1,115 @@
+"""Checkpoints: whole or not there, checked, and never without one before."""
+
+import errno
+import os
+import pickle
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from defusion.checkpoints import BEFORE, CheckpointError, SafeCheckpointIO
+
+IO = SafeCheckpointIO()
+
+
+def save(file: Path, *values: float) -> None:
+    for value in values:
+        IO.save_checkpoint({"state_dict": {"w": torch.full((100,), value)}, "step": int(value)}, file)
+
+
+def loaded(file: Path) -> int:
+    return int(IO.load_checkpoint(file)["step"])
+
+
+def test_what_is_saved_is_loaded_and_the_one_before_is_kept(tmp_path: Path) -> None:
+    save(tmp_path / "last.ckpt", 1, 2, 3)
+    assert loaded(tmp_path / "last.ckpt") == 3
+    assert loaded(tmp_path / f"last.ckpt{BEFORE}") == 2
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty"])
+def test_a_damaged_one_gives_the_one_before(tmp_path: Path, damage: str) -> None:
+    file = tmp_path / "last.ckpt"
+    save(file, 1, 2)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    file.write_bytes({"cut": content[:-50], "flipped": content, "empty": b""}[damage])
+    with pytest.warns(RuntimeWarning, match=r"last\.ckpt: .*; the one before it is taken"):
+        assert loaded(file) == 1
+    (tmp_path / f"last.ckpt{BEFORE}").unlink()
+    with pytest.raises(CheckpointError, match="no checkpoint can be read; give another by --ckpt_path"):
+        loaded(file)
+
+
+def test_without_one_it_is_said(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"none\.ckpt: no such checkpoint"):
+        loaded(tmp_path / "none.ckpt")
+
+
+def test_checkpoints_of_others_run_nothing(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> Any:
+            return os.mkdir, (str(tmp_path / "owned"),)
+
+    with (tmp_path / "evil.ckpt").open("wb") as file:
+        pickle.dump({"state_dict": Evil()}, file)
+    torch.save({"state_dict": Evil()}, tmp_path / "zipped.ckpt")
+    for name in ("evil.ckpt", "zipped.ckpt"):
+        with pytest.raises(CheckpointError):
+            loaded(tmp_path / name)
+    assert not (tmp_path / "owned").exists()
+
+
+def test_a_full_disk_leaves_the_last_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "last.ckpt"
+    save(file, 1)
+    write = torch.save
+
+    def full(checkpoint: Any, path: Any) -> None:
+        Path(path).write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.warns(RuntimeWarning, match="the disk is full: this checkpoint is not written, the last one stays"):
+        save(file, 2)
+    assert loaded(file) == 1
+    assert len(list(tmp_path.iterdir())) == 1
+    monkeypatch.setattr(torch, "save", write)
+    save(file, 3)
+    assert loaded(file) == 3
+
+
+@pytest.mark.filterwarnings("ignore:.*the one before it is taken")
+def test_a_process_killed_at_any_moment_leaves_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed at each of its calls to the file system in turn, until it gets through."""
+    file = tmp_path / "last.ckpt"
+    save(file, 1, 2)
+    for allowed in range(8):
+        with monkeypatch.context() as patched:
+            left = iter(range(allowed))
+            for name in ("fsync", "link", "replace", "unlink"):
+                patched.setattr(os, name, _killed_when_out_of(left, getattr(os, name)))
+            try:
+                save(file, 10 + allowed)
+                killed = False
+            except KeyboardInterrupt:
+                killed = True
+        assert file.exists()
+        assert loaded(file) >= 2
+        if not killed:
+            assert loaded(file) == 10 + allowed
+            return
+    pytest.fail("never got through")
+
+
+def _killed_when_out_of(left: Iterator[int], call: Callable[..., Any]) -> Callable[..., Any]:
+    def counted(*arguments: Any, **named: Any) -> Any:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        return call(*arguments, **named)
+
+    return counted
