@@ -16,6 +16,7 @@ from data_modules.validation import ValidationDataset, validation_batch
 from defusion.degradations.library import NAMES
 from defusion.distributed import world_size
 from defusion.grounds.chart import Chart
+from defusion.preemption import leave_signals_to_the_parent
 from defusion.types import Batch
 
 
@@ -125,4 +126,5 @@ class RestorationDataModule(LightningDataModule):
             sampler=sampler,
             num_workers=self.workers,
             persistent_workers=self.workers > 0,
+            worker_init_fn=leave_signals_to_the_parent,
         )

@@ -37,7 +37,7 @@ def test_a_damaged_one_gives_the_one_before(tmp_path: Path, damage: str) -> None
     save(file, 1, 2)
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 0xFF
-    file.write_bytes({"cut": content[:-50], "flipped": content, "empty": b""}[damage])
+    file.write_bytes({"cut": bytes(content[:-50]), "flipped": bytes(content), "empty": b""}[damage])
     with pytest.warns(RuntimeWarning, match=r"last\.ckpt: .*; the one before it is taken"):
         assert loaded(file) == 1
     (tmp_path / f"last.ckpt{BEFORE}").unlink()

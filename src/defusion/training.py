@@ -22,6 +22,7 @@ _KNOWN_WARNINGS = (
     ".*not supported by the model summary",  # the size in MB of bf16 models
     ".*module.s. in eval mode",  # the frozen tokenizer
     ".*LightningCLI's args parameter",  # see below
+    ".*your dataloader is not resumable",  # it is: its sampler goes on from the count of batches
     ".*does not have many workers",  # photographs are in memory: one worker keeps up
 )
 

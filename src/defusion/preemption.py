@@ -1,0 +1,76 @@
+"""What a cluster does to a training: it is asked to leave, saves, and can go on later."""
+
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
+from lightning.pytorch.plugins.environments import SLURMEnvironment
+from rich import get_console
+
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+"""Of schedulers that want their machine back."""
+RESUMABLE = 75
+"""Exit status of a training that was asked to leave and saved (EX_TEMPFAIL: try again later)."""
+
+
+class Preemption(Checkpoint):
+    """After SIGTERM or SIGUSR1 the step under way is finished, `last.ckpt` is written, and the process leaves with 75.
+
+    It comes after all other callbacks, as checkpoints do, so that averages have seen the step that is saved. With
+    several processes all leave at the same step, whichever was asked. Where SLURM puts jobs back in the queue by
+    itself, Lightning's own handling is left as it is.
+
+    Args:
+        every_n_steps: how often several processes ask each other; one process looks after every step.
+    """
+
+    def __init__(self, every_n_steps: int = 10) -> None:
+        self.every_n_steps = every_n_steps
+        self._asked: signal.Signals | None = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Takes the place of Lightning's handler, which stops without saving; Lightning restores all of them."""
+        environment = trainer._accelerator_connector.cluster_environment
+        if isinstance(environment, SLURMEnvironment) and environment.auto_requeue:
+            return
+        for own in SIGNALS:
+            signal.signal(own, self._note)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Saves and leaves when any process was asked to; raises SystemExit with 75."""
+        if (batch_idx + 1) % trainer.accumulate_grad_batches:
+            return  # gradients of part of a step are not saved
+        if trainer.world_size > 1 and trainer.global_step % self.every_n_steps:
+            return
+        if not trainer.strategy.reduce_boolean_decision(self._asked is not None, all=False):
+            return
+        file = last_checkpoint(trainer)
+        if file is not None:
+            trainer.save_checkpoint(file)
+        if trainer.is_global_zero:
+            get_console().print(
+                f"asked to leave ({self._asked.name if self._asked else 'another process was'}) at step "
+                f"{trainer.global_step}: {f'saved as {file}' if file else 'nothing is saved without ModelCheckpoint'}; "
+                "go on with the same command and --ckpt_path last"
+            )
+        raise SystemExit(RESUMABLE)
+
+    def _note(self, number: int, _: FrameType | None) -> None:
+        self._asked = signal.Signals(number)
+
+
+def last_checkpoint(trainer: Trainer) -> Path | None:
+    """Where `--ckpt_path last` looks, whether a checkpoint is there or not; None without a ModelCheckpoint."""
+    folders = [own.dirpath for own in trainer.checkpoint_callbacks if isinstance(own, ModelCheckpoint) and own.dirpath]
+    return Path(folders[0]) / "last.ckpt" if folders else None
+
+
+def leave_signals_to_the_parent(worker: int) -> None:
+    """For data workers: a signal to the whole group must not kill them before the training has saved."""
+    for own in SIGNALS:
+        signal.signal(own, signal.SIG_IGN)

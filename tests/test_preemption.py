@@ -1,0 +1,94 @@
+"""A training that is asked to leave saves first, and goes on as if nothing had been."""
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+
+from defusion.averaging import ExponentialMovingAverage
+from defusion.checkpoints import SafeCheckpointIO
+from defusion.preemption import RESUMABLE, SIGNALS, Preemption
+from defusion.tokenizer.network import Tokenizer
+from tests.diffusion.test_module import data, module, trainer
+
+STEPS = 6
+
+
+class Scheduler(Callback):
+    """Wants the machine back after some steps."""
+
+    def __init__(self, number: signal.Signals, step: int) -> None:
+        self.number = number
+        self.step = step
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        if trainer.global_step == self.step:
+            os.kill(os.getpid(), self.number)
+
+
+@pytest.fixture
+def folder(tokenizer: Tokenizer, tmp_path: Path) -> str:
+    tokenizer.save(tmp_path / "tokenizer")
+    return str(tmp_path / "tokenizer")
+
+
+def run(root: Path, *callbacks: Callback, **changes: Any) -> Trainer:
+    """Checkpoints of its own come only every 200 steps, as in `experiments/base.yaml`."""
+    own = ModelCheckpoint(root, save_last=True, every_n_train_steps=200, enable_version_counter=False)
+    return trainer(
+        root,
+        STEPS,
+        enable_checkpointing=True,
+        callbacks=[own, Preemption(), *callbacks, ExponentialMovingAverage(0.5)],
+        plugins=[SafeCheckpointIO()],
+        **changes,
+    )
+
+
+@pytest.mark.filterwarnings("ignore:Checkpoint directory", "ignore:.*your dataloader is not resumable")
+@pytest.mark.parametrize("number", SIGNALS)
+def test_it_saves_leaves_and_goes_on_to_the_same_end(folder: str, tmp_path: Path, number: signal.Signals) -> None:
+    """Seed 0: weights, average and optimiser to the last bit; in the first 200 steps, in mid-epoch."""
+    whole = run(tmp_path / "whole")
+    whole.fit(module(folder), data(4))
+    whole.save_checkpoint(tmp_path / "whole.ckpt")
+
+    before = [signal.getsignal(own) for own in SIGNALS]
+    left = run(tmp_path / "left", Scheduler(number, 2))
+    with pytest.raises(SystemExit) as leaving:
+        left.fit(module(folder), data(4))
+    assert leaving.value.code == RESUMABLE
+    assert [signal.getsignal(own) for own in SIGNALS] == before
+    last = tmp_path / "left" / "last.ckpt"
+    assert torch.load(last, weights_only=True)["global_step"] == 3
+
+    resumed = run(tmp_path / "left")
+    resumed.fit(module(folder), data(4), ckpt_path="last", weights_only=True)
+    resumed.save_checkpoint(tmp_path / "resumed.ckpt")
+    one, two = (torch.load(tmp_path / f"{name}.ckpt", weights_only=True) for name in ("whole", "resumed"))
+    assert one["global_step"] == two["global_step"] == STEPS
+    for key in ("state_dict", "current_model_state", "optimizer_states", "lr_schedulers"):
+        torch.testing.assert_close(two[key], one[key], rtol=0, atol=0)
+
+
+@pytest.mark.filterwarnings("ignore:Checkpoint directory")
+def test_gradients_of_half_a_step_are_not_saved(folder: str, tmp_path: Path) -> None:
+    left = run(tmp_path / "left", Scheduler(signal.SIGTERM, 1), accumulate_grad_batches=2)
+    with pytest.raises(SystemExit):
+        left.fit(module(folder), data(8))
+    assert torch.load(tmp_path / "left" / "last.ckpt", weights_only=True)["global_step"] == 2
+    assert left.fit_loop.epoch_loop.batch_idx == 3
+
+
+def test_without_checkpoints_it_just_leaves(folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    callbacks = [Preemption(), Scheduler(signal.SIGTERM, 1)]
+    lone = trainer(tmp_path, STEPS, enable_checkpointing=True, callbacks=callbacks)
+    with pytest.raises(SystemExit) as leaving:
+        lone.fit(module(folder), data(4))
+    assert leaving.value.code == RESUMABLE
+    assert "nothing is saved without ModelCheckpoint" in " ".join(capsys.readouterr().out.split())
