@@ -17,12 +17,17 @@ Decode: TypeAlias = Callable[[int], tuple[Picture, ...]]
 """The pictures that belong together at a position: one photograph, or the two of a pair."""
 
 
+class VanishedError(OSError):
+    """A file that was there when a data set was opened, and is not any more; says what to do."""
+
+
 class PictureStore:
     """Pictures by position, decoded once while they fit into the budget.
 
     A full cache keeps what it holds: under random access that is as good as any eviction, and costs
     nothing. A position whose pictures cannot be decoded gives those of the next one that can be, so
     that one damaged file does not end a training; this depends on the files alone, not on the worker.
+    A file that is gone does end it: replacing it would train on what happens to be in memory.
 
     Args:
         decode: gives the pictures at a position, raises ImageError for broken ones.
@@ -56,6 +61,11 @@ class PictureStore:
             try:
                 return self._cached.get(candidate) or self._fetch(candidate)
             except ImageError as error:
+                if isinstance(error.__cause__, FileNotFoundError):
+                    raise VanishedError(
+                        f"{error.path}: was there when the data set was opened, and is gone: put it back (is its disk "
+                        "mounted?), then go on with --ckpt_path last"
+                    ) from error
                 self._broken.add(candidate)
                 if self.num_broken == 1:
                     log.warning("%s; another picture takes its place, as for any further broken one", error)

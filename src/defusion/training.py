@@ -15,6 +15,7 @@ from rich import get_console
 from defusion.checkpoints import SafeCheckpointIO
 from defusion.diffusion.module import DiffusionModule
 from defusion.estimate import estimate
+from defusion.guard import DivergedError
 from defusion.precision import default_device, has_bf16
 
 _KNOWN_WARNINGS = (
@@ -81,10 +82,39 @@ class TrainingCLI(LightningCLI):
 
 
 def train(arguments: list[str]) -> None:
-    """Runs LightningCLI: `fit --config base.yaml --config run.yaml [--trainer.max_steps 100 ...]`."""
+    """Runs LightningCLI: `fit --config base.yaml --config run.yaml [--trainer.max_steps 100 ...]`.
+
+    Raises:
+        ValueError: what stopped the training and can be mended, in one line.
+    """
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # of Lightning's use of it
     for message in _KNOWN_WARNINGS:
         warnings.filterwarnings("ignore", message=message)
+    try:
+        _run(arguments)
+    except (ArithmeticError, OSError, RuntimeError, ValueError) as error:
+        line = explained(error)
+        if line is None:
+            raise
+        raise ValueError(line) from error
+
+
+def explained(error: Exception) -> str | None:
+    """What stopped a training in one line, where it can be mended; None where it is a fault of ours."""
+    text = str(error)
+    if isinstance(error, DivergedError):
+        return text
+    if text.startswith("Caught ") and isinstance(error, OSError | ValueError):  # in a data worker, with its traceback
+        return text.strip().splitlines()[-1].partition(": ")[2] or None
+    if text.startswith("DataLoader worker") and ("killed by signal" in text or "exited unexpectedly" in text):
+        return (
+            f"{text.splitlines()[0].rstrip('. ')}: the system ended it, mostly for want of memory: give fewer "
+            "--data.workers, then go on with --ckpt_path last"
+        )
+    return None
+
+
+def _run(arguments: list[str]) -> None:
     # The arguments of this process stay as they are: with several devices Lightning starts it again by them.
     TrainingCLI(
         LightningModule,
