@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, DistributedSampler
 
-from data_modules.hub import StreamedPhotos
 from data_modules.photos import PhotoSource
 from defusion.distributed import rank, world_size
 from defusion.imageio import Picture
@@ -110,8 +109,6 @@ class CropDataset(Dataset[dict[str, Any]]):
             raise IndexError(f"index: expected 0 or more, got {index}")
         run, position = divmod(index, len(self.source))
         if self.augment:
-            if isinstance(self.source, StreamedPhotos):
-                self.source.seek(run)
             position = _order(len(self.source), self.seed, run)[position]
         picture = (self.source[position],)
         if self.augment or run > 0:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from torch.utils.data import get_worker_info
@@ -18,7 +19,7 @@ Decode: TypeAlias = Callable[[int], tuple[Picture, ...]]
 
 
 class VanishedError(OSError):
-    """A file that was there when a data set was opened, and is not any more; says what to do."""
+    """The folder of a data set that was there when it was opened is not any more; says what to do."""
 
 
 class PictureStore:
@@ -27,7 +28,7 @@ class PictureStore:
     A full cache keeps what it holds: under random access that is as good as any eviction, and costs
     nothing. A position whose pictures cannot be decoded gives those of the next one that can be, so
     that one damaged file does not end a training; this depends on the files alone, not on the worker.
-    A file that is gone does end it: replacing it would train on what happens to be in memory.
+    A folder that is gone does end it: training would go on with what happens to be in memory.
 
     Args:
         decode: gives the pictures at a position, raises ImageError for broken ones.
@@ -61,11 +62,7 @@ class PictureStore:
             try:
                 return self._cached.get(candidate) or self._fetch(candidate)
             except ImageError as error:
-                if isinstance(error.__cause__, FileNotFoundError):
-                    raise VanishedError(
-                        f"{error.path}: was there when the data set was opened, and is gone: put it back (is its disk "
-                        "mounted?), then go on with --ckpt_path last"
-                    ) from error
+                _check_folder(error.__cause__)
                 self._broken.add(candidate)
                 if self.num_broken == 1:
                     log.warning("%s; another picture takes its place, as for any further broken one", error)
@@ -82,3 +79,12 @@ class PictureStore:
             self._cached[position] = pictures
             self._used_bytes += size
         return pictures
+
+
+def _check_folder(cause: BaseException | None) -> None:
+    """Raises VanishedError when a file is missing because all of its folder is."""
+    if isinstance(cause, FileNotFoundError) and not (folder := Path(cause.filename).parent).exists():
+        raise VanishedError(
+            f"{folder}: was there when the data set was opened, and is gone: put it back (is its disk mounted?), then "
+            "go on with --ckpt_path last"
+        ) from cause

@@ -1,17 +1,13 @@
 """Photographs from any image data set of `datasets`: local, hub, parquet, or streamed."""
 
-import os
 from collections.abc import Iterator
-from itertools import chain, count, islice
+from itertools import islice
 from typing import TYPE_CHECKING, Any
-
-import torch
 
 from data_modules.decoding import CACHE_BYTES, PictureStore
 from data_modules.splits import HELD_OUT_ONE_IN, Split, hold_out, is_held_out
 from data_modules.tables import bytes_of, image_columns, load_splits, undecoded
 from defusion.imageio import ImageError, Picture, decode_image, decode_size
-from defusion.random import generator
 
 if TYPE_CHECKING:
     import datasets
@@ -44,9 +40,9 @@ class HubPhotos:
         min_size: int = 1,
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
-        table, is_whole = _choose_split(load_splits(name, streaming=False), split)
+        table, is_whole = choose_split(load_splits(name, streaming=False), split)
         self._name, self._min_size = name, min_size
-        self._column = _image_column(name, table.features, column)
+        self._column = image_column(name, table.features, column)
         self._table = undecoded(table.select_columns([self._column]), self._column)
         rows = range(len(self._table))
         self._rows = list(rows) if is_whole else hold_out([str(row) for row in rows], split)
@@ -64,117 +60,67 @@ class HubPhotos:
         row = self._rows[position]
         label = f"{self._name}[{row}]"
         data = bytes_of(self._table[row][self._column], label)
-        _check_size(data, self._min_size, label)
+        check_size(data, self._min_size, label)
         return (decode_image(data, label),)
 
 
 class StreamedPhotos:
-    """A window that slides over a streamed data set: photographs by position, without a download.
+    """The first pictures of the held-out part of a streamed data set, by position, without a download.
 
-    The window holds the undecoded bytes of `window` pictures; `seek` moves it on, over the end of the
-    stream to its beginning. Every process reads the whole stream, so that what a window holds does not
-    depend on the number of workers; a run with many processes reads faster from a downloaded set.
-    Unreadable and small pictures are passed over.
+    Unreadable and small pictures are passed over. (For training see `data_modules.streams`.)
 
     Args:
-        name, split, column, min_size: as for `HubPhotos`; without a validation split, the tenth held
-            out is chosen by content.
-        seed: of the order, new in each pass, in which the shards of the training split are read.
-        window: number of pictures at hand, and a tenth of it for a validation split held out.
+        name, column, min_size: as for `HubPhotos`; without a validation split, the tenth held out is chosen by content.
+        count: of the pictures, whose undecoded bytes are kept.
 
     Raises:
         ValueError: as for `HubPhotos`, and when the stream holds no usable picture.
     """
 
-    def __init__(
-        self,
-        name: str,
-        split: Split,
-        column: str | None = None,
-        min_size: int = 1,
-        seed: int = 0,
-        window: int = 256,
-    ) -> None:
-        stream, self._is_whole = _choose_split(load_splits(name, streaming=True), split)
-        self._name, self._split, self._min_size = name, split, min_size
-        self._column = _image_column(name, stream.features, column)
-        self._stream = undecoded(stream.select_columns([self._column]), self._column)
-        self._seed = seed
-        self._reader: Iterator[list[bytes]] | None = None
-        self._reader_process, self._num_read = 0, 0
-        if split == "val" and not self._is_whole:
-            window = max(1, window // HELD_OUT_ONE_IN)
-        first = list(islice(self._one_pass(0), window))
-        if not first:
-            raise ValueError(f"data set {name!r}: no usable picture of {min_size} px or more for {split!r}")
-        self._size = len(first)
-        self._show(0, first)
+    def __init__(self, name: str, column: str | None = None, min_size: int = 1, count: int = 256) -> None:
+        stream, is_whole = choose_split(load_splits(name, streaming=True), "val")
+        column = image_column(name, stream.features, column)
+        rows = undecoded(stream.select_columns([column]), column)
+        if not is_whole:
+            count = max(1, count // HELD_OUT_ONE_IN)
+        self._name = name
+        self._bytes = list(islice(_held_out(rows, name, column, min_size, is_whole), count))
+        if not self._bytes:
+            raise ValueError(f"data set {name!r}: no usable picture of {min_size} px or more for 'val'")
+        self._store = PictureStore(self._decode, len(self._bytes))
 
     def __len__(self) -> int:
-        return self._size
+        return len(self._bytes)
 
     def __getitem__(self, position: int) -> Picture:
         return self._store[position][0]
 
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_reader": None}
-
-    def seek(self, number: int) -> None:
-        """Moves to window `number` of the endless stream; going back starts it over."""
-        if number == self._number:
-            return
-        if self._reader is None or self._reader_process != os.getpid() or number < self._num_read:
-            self._reader, self._reader_process, self._num_read = self._windows(), os.getpid(), 0
-        for _ in range(self._num_read, number):
-            next(self._reader)
-        self._show(number, next(self._reader))
-        self._num_read = number + 1
-
-    def _show(self, number: int, window: list[bytes]) -> None:
-        self._number, self._window = number, window
-        self._store = PictureStore(self._decode, len(window))
-
     def _decode(self, position: int) -> tuple[Picture]:
-        return (decode_image(self._window[position], f"{self._name}[{self._number}, {position}]"),)
-
-    def _windows(self) -> Iterator[list[bytes]]:
-        pictures = chain.from_iterable(self._one_pass(number) for number in count())
-        while True:
-            yield list(islice(pictures, self._size))
-
-    def _one_pass(self, number: int) -> Iterator[bytes]:
-        """The usable pictures of this split, once through the stream, shard by shard.
-
-        Neither `shuffle` of the stream, which interleaves shards as its threads happen to run, nor its
-        own iterator, which deals the shards out to the workers, gives every process the same order.
-        """
-        num_shards = self._stream.num_shards
-        shards = torch.arange(num_shards)
-        if self._split == "train":
-            shards = torch.randperm(num_shards, generator=generator(self._seed, number))
-        for shard in shards.tolist():
-            yield from self._one_shard(self._stream.shard(num_shards, shard))
-
-    def _one_shard(self, stream: "datasets.IterableDataset") -> Iterator[bytes]:
-        for number, rows in enumerate(stream.iter(batch_size=1)):
-            label = f"{self._name}[{number}]"
-            try:
-                data = bytes_of(rows[self._column][0], label)
-                _check_size(data, self._min_size, label)
-            except ImageError:
-                continue
-            if self._is_whole or is_held_out(data) == (self._split == "val"):
-                yield data
+        return (decode_image(self._bytes[position], f"{self._name}[{position}]"),)
 
 
-def _choose_split(splits: dict[str, Any], split: Split) -> tuple[Any, bool]:
+def _held_out(
+    rows: "datasets.IterableDataset", name: str, column: str, min_size: int, is_whole: bool
+) -> Iterator[bytes]:
+    for number, row in enumerate(rows.iter(batch_size=1)):
+        label = f"{name}[{number}]"
+        try:
+            data = bytes_of(row[column][0], label)
+            check_size(data, min_size, label)
+        except ImageError:
+            continue
+        if is_whole or is_held_out(data):
+            yield data
+
+
+def choose_split(splits: dict[str, Any], split: Split) -> tuple[Any, bool]:
     """The table for a split, and whether all of it belongs there or only its held-out share."""
     train = "train" if "train" in splits else next(iter(splits))
     val = next((name for name in _VAL_NAMES if name in splits and name != train), None)
     return (splits[train], val is not None) if split == "train" or val is None else (splits[val], True)
 
 
-def _image_column(name: str, features: "datasets.Features | None", column: str | None) -> str:
+def image_column(name: str, features: "datasets.Features | None", column: str | None) -> str:
     """The column given, checked, or the only one of an image type, or the one of these called "image"."""
     columns = features or {}
     if column is not None:
@@ -188,7 +134,8 @@ def _image_column(name: str, features: "datasets.Features | None", column: str |
     raise ValueError(f"data set {name!r}: expected one column of pictures, found {found}; name it by `column`")
 
 
-def _check_size(data: bytes, min_size: int, label: str) -> None:
+def check_size(data: bytes, min_size: int, label: str) -> None:
+    """Raises ImageError for a picture smaller than `min_size` px."""
     height, width = decode_size(data, label)
     if min(height, width) < min_size:
         raise ImageError(label, f"expected at least {min_size} px a side, got {width} x {height}")

@@ -153,19 +153,17 @@ _CHOICE = 0x9A12
 """The random stream of which source and which pair, apart from those of the synthesis."""
 
 
-class MixedDataset(Dataset[dict[str, Any]]):
-    """Clean crops and crops of real pairs, in given shares; each item is fixed by (seed, index).
+class PairMixture:
+    """Which samples are crops of real pairs, in given shares, and these crops; fixed by (seed, index).
 
     Args:
-        clean: gives the crop size, the seed and the length too.
-        pairs: the paired folders.
-        weights: of `clean` and of each paired folder, in this order; relative to their sum.
-
-    An item is that of `CropDataset`; one from a pair has its degraded picture as lq, cropped and flipped
-    as hq is, and its task. A pair damaged on the disk is replaced by the next.
+        pairs: the paired folders. A pair damaged on the disk is replaced by the next.
+        weights: of clean pictures and of each paired folder, in this order; relative to their sum.
+        crop_size: height and width of a crop, in pixels.
+        seed: of all choices.
     """
 
-    def __init__(self, clean: CropDataset, pairs: Sequence[PairedFiles], weights: Sequence[float]) -> None:
+    def __init__(self, pairs: Sequence[PairedFiles], weights: Sequence[float], crop_size: int, seed: int = 0) -> None:
         if len(weights) != 1 + len(pairs):
             raise ValueError(
                 f"weights: expected one for the clean crops and one for each of {len(pairs)} paired folders, "
@@ -173,20 +171,38 @@ class MixedDataset(Dataset[dict[str, Any]]):
             )
         if min(weights) < 0 or sum(weights) <= 0:
             raise ValueError(f"weights: expected none below 0 and a sum above 0, got {list(weights)}")
-        self.clean, self.pairs = clean, list(pairs)
+        self.seed = seed
+        self._tasks = [folder.task for folder in pairs]
         self._shares = torch.tensor(weights, dtype=torch.float64)
         self._stores = [PictureStore(folder.__getitem__, len(folder)) for folder in pairs]
-        self._geometry = RandomGeometry(clean.crop_size)
+        self._geometry = RandomGeometry(crop_size)
+
+    def __call__(self, index: int) -> dict[str, Any] | None:
+        """The item of a pair, both pictures cropped and flipped alike, with its task; None where a clean one is due."""
+        chance = generator(self.seed, index, _CHOICE)
+        source = int(torch.multinomial(self._shares, 1, generator=chance))
+        if source == 0:
+            return None
+        store = self._stores[source - 1]
+        pictures = store[int(torch.randint(len(store), (), generator=chance))]
+        lq, hq = self._geometry(pictures, chance)
+        return {"hq": hq, "lq": lq, "index": index, "task": self._tasks[source - 1]}
+
+
+class MixedDataset(Dataset[dict[str, Any]]):
+    """Clean crops, some replaced by crops of real pairs; items are those of `CropDataset`.
+
+    Args:
+        clean: gives the length too.
+        mixture: says which, with its crop size and seed.
+    """
+
+    def __init__(self, clean: CropDataset, mixture: PairMixture) -> None:
+        self.clean = clean
+        self.mixture = mixture
 
     def __len__(self) -> int:
         return len(self.clean)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        chance = generator(self.clean.seed, index, _CHOICE)
-        source = int(torch.multinomial(self._shares, 1, generator=chance))
-        if source == 0:
-            return self.clean[index]
-        store, task = self._stores[source - 1], self.pairs[source - 1].task
-        pictures = store[int(torch.randint(len(store), (), generator=chance))]
-        lq, hq = self._geometry(pictures, chance)
-        return {"hq": hq, "lq": lq, "index": index, "task": task}
+        return self.mixture(index) or self.clean[index]

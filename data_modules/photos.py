@@ -112,17 +112,16 @@ def is_split(folder: Path) -> bool:
     return (folder / "train").is_dir() and (folder / "val").is_dir()
 
 
-def open_photos(data: str | None, split: Split, min_size: int = 1, seed: int = 0) -> PhotoSource:
+def open_photos(data: str | None, split: Split, min_size: int = 1) -> PhotoSource:
     """Photographs from whatever `data` names.
 
     Args:
         data: None or "" for the embedded ones; a folder of pictures, with its own `train` and `val`
             below, or else with a fixed tenth held out; a parquet or arrow file, a folder of these or
             one saved by `datasets`; the id of an image data set on the Hugging Face hub; or "stream:"
-            before one of the last two, to read it without a download.
+            before one of the last two, for its held-out pictures without a download.
         split: "train" or "val".
         min_size: least height and width, in pixels; smaller pictures are left out.
-        seed: order in which a stream is read. What is held out never depends on it.
 
     Raises:
         ValueError: nothing of that kind there, or no usable picture in it.
@@ -130,7 +129,9 @@ def open_photos(data: str | None, split: Split, min_size: int = 1, seed: int = 0
     if not data:
         return EmbeddedPhotos(split)
     if data.startswith(STREAM_PREFIX):
-        return StreamedPhotos(data.removeprefix(STREAM_PREFIX), split, min_size=min_size, seed=seed)
+        if split == "train":
+            raise ValueError(f"data={data!r}: a stream has no pictures by position; see data_modules.streams")
+        return StreamedPhotos(data.removeprefix(STREAM_PREFIX), min_size=min_size)
     path = Path(data)
     if is_data_set(path):
         return HubPhotos(data, split, min_size=min_size)

@@ -7,10 +7,11 @@ from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
 from data_modules.crops import CropDataset, EachOnceSampler, StepSampler
-from data_modules.pairs import MixedDataset, PairSource
-from data_modules.photos import open_photos
+from data_modules.pairs import MixedDataset, PairMixture, PairSource
+from data_modules.photos import STREAM_PREFIX, open_photos
 from data_modules.plan import SynthesisConfig
 from data_modules.scenes import replace_by_scenes
+from data_modules.streams import PictureStream, StreamedCrops
 from data_modules.synthesis import Synthesis
 from data_modules.validation import ValidationDataset, validation_batch
 from defusion.degradations.library import NAMES
@@ -81,25 +82,37 @@ class RestorationDataModule(LightningDataModule):
 
     def setup(self, stage: str) -> None:
         """Opens the sources; raises ValueError when there is no usable picture."""
-        clean = CropDataset(
-            open_photos(self.data, "train", self.crop_size, self.seed),
-            self.crop_size,
-            self.seed,
-            self.steps_per_epoch * self.batch_size * world_size(),
-        )
-        folders = [source.open() for source in self.pairs]
-        weights = [self.synthetic_weight, *(source.weight for source in self.pairs)]
-        self.training = MixedDataset(clean, folders, weights) if folders else clean
+        self.training = self._training()
         held_out = CropDataset(
-            open_photos(self.data, "val", self.crop_size, self.seed),
+            open_photos(self.data, "val", self.crop_size),
             self.validation_size,
             self.seed,
             augment=False,
         )
         self.held_out = ValidationDataset(held_out, self.validation_photos, self.validation_tasks)
 
+    def _training(self) -> CropDataset | MixedDataset | StreamedCrops:
+        mixture = None
+        if self.pairs:
+            weights = [self.synthetic_weight, *(source.weight for source in self.pairs)]
+            mixture = PairMixture([source.open() for source in self.pairs], weights, self.crop_size, self.seed)
+        if self.data and self.data.startswith(STREAM_PREFIX):
+            stream = PictureStream(self.data.removeprefix(STREAM_PREFIX), min_size=self.crop_size, seed=self.seed)
+            shape = self.crop_size, self.batch_size, self.steps_per_epoch, self.workers
+            return StreamedCrops(stream, *shape, self.seed, mixture)
+        clean = CropDataset(
+            open_photos(self.data, "train", self.crop_size),
+            self.crop_size,
+            self.seed,
+            self.steps_per_epoch * self.batch_size * world_size(),
+        )
+        return MixedDataset(clean, mixture) if mixture else clean
+
     def train_dataloader(self) -> DataLoader[dict[str, Any]]:
-        """uint8 crops; the sampler numbers the samples on and on from epoch to epoch."""
+        """uint8 crops; samples are numbered on and on from epoch to epoch."""
+        if isinstance(self.training, StreamedCrops):  # whose workers begin each epoch where the last one was left
+            init = leave_signals_to_the_parent
+            return DataLoader(self.training, self.batch_size, num_workers=self.workers, worker_init_fn=init)
         return self._loader(self.training, StepSampler(len(self.training), self._done))
 
     def val_dataloader(self) -> DataLoader[dict[str, Any]]:
@@ -108,12 +121,23 @@ class RestorationDataModule(LightningDataModule):
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Batch:
         """Synthesis on the device of the batch."""
+        if "mark" in batch and isinstance(self.training, StreamedCrops):
+            self.training.note(batch["mark"])
         hq = batch["hq"].float() / 255
         index, task = batch["index"].tolist(), batch["task"]
         if "lq" not in batch:
             return validation_batch(hq, index, task, self.chart, self.seed)
         hq = replace_by_scenes(hq, index, task, self.procedural_share, self.seed)
         return self.synthesis(hq, index, task, batch["lq"].float() / 255 if any(task) else None)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Of a stream: where its readers stand."""
+        return self.training.state_dict() if isinstance(self.training, StreamedCrops) else {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Goes on with a stream where it stood."""
+        if isinstance(self.training, StreamedCrops):
+            self.training.load_state_dict(state_dict)
 
     def _done(self) -> int:
         """Samples that this process has had, also before an interruption: checkpoints keep the count of batches."""

@@ -73,7 +73,7 @@ def test_photographs_that_vanish(folder: str, photos: Path) -> None:
     line = stopped(folder, source, lambda: shutil.rmtree(photos))
     assert line is not None
     assert line.startswith(str(photos))
-    assert ".png: was there when the data set was opened, and is gone: put it back" in line
+    assert "photos: was there when the data set was opened, and is gone: put it back" in line
     assert "\n" not in line
 
 

@@ -24,6 +24,7 @@ _KNOWN_WARNINGS = (
     ".*module.s. in eval mode",  # the frozen tokenizer
     ".*LightningCLI's args parameter",  # see below
     ".*your dataloader is not resumable",  # it is: its sampler goes on from the count of batches
+    ".*IterableDataset. has .__len__. defined",  # ours is, by worker
     ".*does not have many workers",  # photographs are in memory: one worker keeps up
 )
 

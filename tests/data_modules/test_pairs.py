@@ -1,5 +1,6 @@
 """Paired folders are checked when opened; mixing them in keeps shares, alignment and reproducibility."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from data_modules.crops import CropDataset, StepSampler
-from data_modules.pairs import MixedDataset, PairedFolder
+from data_modules.pairs import MixedDataset, PairedFolder, PairMixture
 from data_modules.photos import EmbeddedPhotos
 from defusion.imageio import ImageError, Picture, write_png
 
@@ -23,6 +24,10 @@ def make_pairs(folder: Path, count: int = 3, value: int = 0) -> Path:
         write_png(folder / "input" / f"{number}.png", np.bitwise_not(clean))
         write_png(folder / "target" / f"{number}.png", clean)
     return folder
+
+
+def mixed(clean: CropDataset, folders: list[PairedFolder], weights: Sequence[float]) -> MixedDataset:
+    return MixedDataset(clean, PairMixture(folders, weights, clean.crop_size, clean.seed))
 
 
 def test_pairs_match_by_stem_whatever_the_suffix_and_the_sub_folder(tmp_path: Path) -> None:
@@ -75,7 +80,7 @@ def test_a_damaged_pair_is_an_error_by_itself_and_replaced_in_training(tmp_path:
     (tmp_path / "input/2.png").write_bytes(content[:200])
     with pytest.raises(ImageError, match=r"2\.png"):
         pairs[2]
-    dataset = MixedDataset(clean, [pairs], [0, 1])
+    dataset = mixed(clean, [pairs], [0, 1])
     for index in range(12):
         assert torch.equal(dataset[index]["lq"] ^ 255, dataset[index]["hq"])
 
@@ -97,7 +102,7 @@ def clean() -> CropDataset:
 
 def test_sources_come_in_their_shares_with_their_tasks(tmp_path: Path, clean: CropDataset) -> None:
     folders = [PairedFolder(make_pairs(tmp_path / name, value=i), name) for i, name in enumerate(("rain", "haze"))]
-    dataset = MixedDataset(clean, folders, [2, 1, 1])
+    dataset = mixed(clean, folders, [2, 1, 1])
     items = [dataset[index] for index in range(400)]
     tasks = [item["task"] for item in items]
     assert len(dataset) == len(clean)
@@ -114,22 +119,22 @@ def test_sources_come_in_their_shares_with_their_tasks(tmp_path: Path, clean: Cr
 
 
 def test_weight_zero_leaves_a_source_out(tmp_path: Path, clean: CropDataset) -> None:
-    dataset = MixedDataset(clean, [PairedFolder(make_pairs(tmp_path), "rain")], [1, 0])
+    dataset = mixed(clean, [PairedFolder(make_pairs(tmp_path), "rain")], [1, 0])
     assert {dataset[index]["task"] for index in range(50)} == {""}
 
 
 def test_weights_must_fit_the_sources(tmp_path: Path, clean: CropDataset) -> None:
     pairs = PairedFolder(make_pairs(tmp_path), "rain")
     with pytest.raises(ValueError, match="weights: expected one for the clean crops"):
-        MixedDataset(clean, [pairs], [1])
+        mixed(clean, [pairs], [1])
     for weights in ([1, -1], [0, 0]):
         with pytest.raises(ValueError, match="weights: expected none below 0"):
-            MixedDataset(clean, [pairs], weights)
+            mixed(clean, [pairs], weights)
 
 
 def test_the_same_batches_for_any_number_of_workers(tmp_path: Path) -> None:
     clean = CropDataset(EmbeddedPhotos("val"), 24, seed=1)
-    dataset = MixedDataset(clean, [PairedFolder(make_pairs(tmp_path), "rain")], [1, 1])
+    dataset = mixed(clean, [PairedFolder(make_pairs(tmp_path), "rain")], [1, 1])
 
     def batches(num_workers: int) -> list[dict[str, Any]]:
         return list(DataLoader(dataset, batch_size=4, sampler=StepSampler(16), num_workers=num_workers))

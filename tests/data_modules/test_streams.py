@@ -1,0 +1,208 @@
+"""Streams: each picture once a pass over all readers, and the same after an interruption."""
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+import pytest
+import torch
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from PIL import Image
+from torch import Tensor
+
+from data_modules.plan import SynthesisConfig
+from data_modules.restoration import RestorationDataModule
+from data_modules.streams import Mark, PictureStream, StreamedCrops
+from defusion.grounds.chart import Chart
+from defusion.types import Batch
+from tests.data_modules.test_hub import own_cache, png
+
+__all__ = ["own_cache"]
+
+Shards = Callable[..., str]
+
+
+@pytest.fixture
+def shards(tmp_path: Path) -> Shards:
+    """Writes pictures of the shades 0, 1, 2, ... in so many files, with a validation split of one; others as given."""
+
+    def make(count: int, files: int, **other: bytes) -> str:
+        pictures = [other.get(f"_{value}", png(value)) for value in range(count)]
+        for number in range(files):
+            _write(tmp_path / "set" / f"train-{number}.parquet", pictures[number::files])
+        _write(tmp_path / "set" / "validation-0.parquet", [png(250)])
+        return str(tmp_path / "set")
+
+    return make
+
+
+def _write(path: Path, pictures: list[bytes]) -> None:
+    path.parent.mkdir(exist_ok=True)
+    rows = [{"bytes": picture, "path": None} for picture in pictures]
+    datasets.Dataset.from_dict({"image": rows}).cast_column("image", datasets.Image()).to_parquet(path)
+
+
+def shades(pictures: Iterator[tuple[np.ndarray, Mark]], count: int) -> list[int]:
+    return [int(picture[0, 0, 0]) for picture, _ in islice(pictures, count)]
+
+
+@pytest.mark.parametrize("readers", [1, 2, 3, 8])
+@pytest.mark.parametrize("files", [1, 6])
+def test_readers_share_each_pass(shards: Shards, files: int, readers: int) -> None:
+    """Seed 0; 24 pictures, three passes; shards of their own, or rows of all where there are fewer."""
+    stream = PictureStream(shards(24, files), window=3)
+    share = 24 // readers
+    seen = [shades(stream.read(reader, readers), 3 * share) for reader in range(readers)]
+    for turn in range(3):
+        whole = [shade for own in seen for shade in own[turn * share : (turn + 1) * share]]
+        assert sorted(whole) == list(range(24))
+
+
+def test_the_order_is_fixed_by_the_seed_and_new_in_each_pass(shards: Shards) -> None:
+    name = shards(24, 4)
+    first, again, other = (shades(PictureStream(name, seed=seed, window=8).read(), 48) for seed in (0, 0, 1))
+    assert first == again
+    assert first != other
+    assert first[:24] != first[24:]
+    assert sorted(first[:24]) == sorted(first[24:])
+
+
+@pytest.mark.parametrize("readers", [1, 3])
+def test_a_reader_goes_on_from_every_mark(shards: Shards, readers: int) -> None:
+    """Over damaged rows, shards, windows and passes; through JSON, as in a checkpoint."""
+    damaged = png(9)[:60]
+    stream = PictureStream(shards(20, 2, _3=b"no picture", _7=png(7, side=8), _9=damaged), min_size=32, window=6)
+    given = list(islice(stream.read(1 % readers, readers), 45))
+    for number in range(0, 40, 3):
+        mark = Mark(**json.loads(json.dumps(vars(given[number][1]))))
+        after = list(islice(stream.read(1 % readers, readers, mark), 5))
+        assert [int(own[0][0, 0, 0]) for own in after] == [
+            int(own[0][0, 0, 0]) for own in given[number + 1 : number + 6]
+        ]
+        assert [own[1] for own in after] == [own[1] for own in given[number + 1 : number + 6]]
+
+
+def test_what_is_damaged_is_passed_over_and_counted(shards: Shards, caplog: pytest.LogCaptureFixture) -> None:
+    stream = PictureStream(shards(20, 2, _3=b"no picture", _7=png(7, side=8)), min_size=32, window=5)
+    with caplog.at_level(logging.WARNING):
+        given = list(islice(stream.read(), 18))
+    assert {int(picture[0, 0, 0]) for picture, _ in given} == set(range(20)) - {3, 7}
+    assert given[-1][1].skipped == 2
+    assert "1 damaged or small pictures passed over so far" in caplog.text
+
+
+def test_a_pass_without_a_picture_is_an_error(shards: Shards) -> None:
+    with pytest.raises(ValueError, match="no usable picture of 64 px or more for reader 1 of 1"):
+        next(PictureStream(shards(5, 1), min_size=64).read())
+
+
+def test_a_stream_is_read_no_further_than_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of ten million rows, 16 and what `datasets` reads ahead; opening it reads none."""
+    made: list[int] = []
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for number in range(10_000_000):
+            made.append(number)
+            yield {"image": {"bytes": png(number % 200), "path": None}}
+
+    features = datasets.Features({"image": datasets.Image()})
+    endless = datasets.IterableDataset.from_generator(rows, features=features)
+    splits = {"train": endless, "validation": endless}
+    monkeypatch.setattr("data_modules.streams.load_splits", lambda name, streaming: splits)
+    stream = PictureStream("endless", window=16)
+    assert not made
+    shades(stream.read(), 20)
+    assert len(made) <= 40
+
+
+class Recorder(LightningModule):
+    """Keeps the pictures that it was trained on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(()))
+        self.seen: list[Tensor] = []
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        self.seen.append(batch.lq.clone())
+        return self.weight * batch.lq.mean()
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), 0.1)
+
+
+class Leave(Callback):
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        if trainer.global_step == 7:
+            trainer.should_stop = True
+            raise KeyboardInterrupt
+
+
+def data(name: str, workers: int) -> RestorationDataModule:
+    synthesis = SynthesisConfig(chart=Chart(32), grounds=4)
+    return RestorationDataModule(
+        name, synthesis=synthesis, crop_size=16, batch_size=2, steps_per_epoch=5, workers=workers, seed=3
+    )
+
+
+def fit(root: Path, source: RestorationDataModule, *callbacks: Callback, resume: bool = False) -> list[Tensor]:
+    saving = ModelCheckpoint(root, save_last=True, every_n_train_steps=1, enable_version_counter=False)
+    recorder = Recorder()
+    run = Trainer(
+        max_steps=13,
+        accelerator="cpu",
+        logger=False,
+        callbacks=[saving, *callbacks],
+        default_root_dir=root,
+        limit_val_batches=0,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    try:
+        run.fit(recorder, source, ckpt_path="last" if resume else None, weights_only=True)
+    except (KeyboardInterrupt, SystemExit):
+        assert callbacks
+    return recorder.seen
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("workers", [0, 1, 2])
+@pytest.mark.parametrize("kind", ["folder", "stream"])
+def test_a_training_goes_on_with_the_very_pictures(shards: Shards, tmp_path: Path, kind: str, workers: int) -> None:
+    """Seed 3: left in the middle of the second epoch of five steps, while workers had read ahead."""
+    if kind == "stream":
+        name = f"stream:{shards(30, 3)}"
+    else:
+        name = str(tmp_path / "folder")
+        for value in range(40):
+            (tmp_path / "folder").mkdir(exist_ok=True)
+            Image.new("RGB", (24, 24), (value, value, value)).save(tmp_path / "folder" / f"{value}.png")
+    whole = fit(tmp_path / "whole", data(name, workers))
+    first = fit(tmp_path / "left", data(name, workers), Leave())
+    second = fit(tmp_path / "left", data(name, workers), resume=True)
+    assert 6 <= len(first) <= 8
+    assert len(whole) == 13
+    saved = 13 - len(second)
+    assert 6 <= saved <= 7
+    assert torch.equal(torch.stack([*first[:saved], *second]), torch.stack(whole))
+    assert len({float(own.mean()) for own in whole}) == 13
+
+
+def test_with_other_workers_it_goes_on_with_a_new_pass(shards: Shards, caplog: pytest.LogCaptureFixture) -> None:
+    stream = PictureStream(shards(30, 3), window=4)
+    one = StreamedCrops(stream, 16, 2, 5, workers=0)
+    for batch in islice(one, 0, 4, 2):
+        one.note([batch["mark"]])
+    state = one.state_dict()
+    three = StreamedCrops(stream, 16, 2, 5, workers=3)
+    with caplog.at_level(logging.WARNING):
+        three.load_state_dict(state)
+    assert "was read by 1 workers, and now by 3" in caplog.text
+    assert three.done == 2
+    assert json.loads(next(iter(three))["mark"])["turn"] == 1
