@@ -4,11 +4,16 @@ import csv
 import os
 import subprocess
 import sys
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
+import yaml
+from PIL import Image
 
 from tests.conftest import TINY_TOKENIZER, filled
+from tests.data_modules.test_streams import write_parquet
 
 ROOT = Path(__file__).resolve().parents[1]
 STEPS = 20
@@ -44,6 +49,13 @@ def fit(stage: str, folder: Path, processes: int, batch: int, *arguments: str) -
     return {name: [float(row[name]) for row in table if row[name]] for name in table[0]}
 
 
+def noise(seed: int) -> bytes:
+    picture = np.random.default_rng(seed).integers(0, 256, (48, 48, 3), dtype=np.uint8)
+    content = BytesIO()
+    Image.fromarray(picture).save(content, "PNG")
+    return content.getvalue()
+
+
 def check(one: dict[str, list[float]], two: dict[str, list[float]], *names: str) -> None:
     for name in names:
         assert len(one[name]) >= 2, name
@@ -53,26 +65,60 @@ def check(one: dict[str, list[float]], two: dict[str, list[float]], *names: str)
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_two_processes_train_a_tokenizer_as_one(tmp_path: Path) -> None:
-    shape = [
-        *("--model.init_args.config.ground_size", "32", "--model.init_args.config.channels", "[16, 16]"),
-        *("--model.init_args.config.num_codes", "32", "--model.init_args.config.token_channels", "16"),
-    ]
-    one = fit("tokenizer", tmp_path / "one", 1, 8, *shape)
-    two = fit("tokenizer", tmp_path / "two", 2, 4, *shape)
+    one = fit("tokenizer", tmp_path / "one", 1, 8, *SHAPE)
+    two = fit("tokenizer", tmp_path / "two", 2, 4, *SHAPE)
     assert len(one["train/loss"]) == STEPS
     check(one, two, "train/loss", "val/psnr", "val/loss", "val/codebook_perplexity")
+
+
+def unet(folder: Path) -> list[str]:
+    """A small network, and a tokenizer for it that is written to the folder."""
+    filled(TINY_TOKENIZER).save(folder / "tokenizer")
+    own = "--model.init_args.model.unet"
+    return [
+        *("--model.init_args.tokenizer", str(folder / "tokenizer"), f"{own}.channels", "[16, 32]"),
+        *(f"{own}.token_channels", "16", f"{own}.adapter_levels", "[1]", f"{own}.blocks", "1"),
+    ]
+
+
+SHAPE = [
+    *("--model.init_args.config.ground_size", "32", "--model.init_args.config.channels", "[16, 16]"),
+    *("--model.init_args.config.num_codes", "32", "--model.init_args.config.token_channels", "16"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_two_processes_go_on_with_a_stream(tmp_path: Path) -> None:
+    """Two workers each, from a checkpoint in mid-epoch: the losses of an uninterrupted run to the last bit."""
+    for number in range(6):
+        write_parquet(tmp_path / "set" / f"train-{number}.parquet", [noise(10 * number + own) for own in range(10)])
+    write_parquet(tmp_path / "set" / "validation-0.parquet", [noise(99)])
+    saving = {"save_last": True, "every_n_train_steps": 8, "enable_version_counter": False}
+    callbacks = [{"class_path": "lightning.pytorch.callbacks.ModelCheckpoint", "init_args": saving}]
+    (tmp_path / "saving.yaml").write_text(yaml.safe_dump({"trainer": {"callbacks": callbacks}}))
+    stream = [
+        *(
+            *unet(tmp_path),
+            "--config",
+            str(tmp_path / "saving.yaml"),
+            "--data.init_args.data",
+            f"stream:{tmp_path / 'set'}",
+        ),
+        *("--trainer.max_steps", "16", "--data.init_args.workers", "2", "--trainer.limit_val_batches", "0"),
+    ]
+    whole = fit("diffusion", tmp_path / "whole", 2, 4, *stream)
+    (middle,) = (tmp_path / "whole").rglob("last.ckpt.before")
+    resumed = fit("diffusion", tmp_path / "resumed", 2, 4, *stream, "--ckpt_path", str(middle))
+    assert len(whole["train/loss"]) == 16
+    assert resumed["train/loss"] == whole["train/loss"][8:]
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_two_processes_train_a_diffusion_as_one(tmp_path: Path) -> None:
     """And so does one that accumulates the gradients of two batches."""
-    filled(TINY_TOKENIZER).save(tmp_path / "tokenizer")
-    unet = "--model.init_args.model.unet"
-    shape = [
-        *("--model.init_args.tokenizer", str(tmp_path / "tokenizer"), f"{unet}.channels", "[16, 32]"),
-        *(f"{unet}.token_channels", "16", f"{unet}.adapter_levels", "[1]", f"{unet}.blocks", "1"),
-    ]
+    shape = unet(tmp_path)
     one = fit("diffusion", tmp_path / "one", 1, 8, *shape)
     two = fit("diffusion", tmp_path / "two", 2, 4, *shape)
     assert len(one["train/loss"]) == STEPS

@@ -35,14 +35,15 @@ def shards(tmp_path: Path) -> Shards:
     def make(count: int, files: int, **other: bytes) -> str:
         pictures = [other.get(f"_{value}", png(value)) for value in range(count)]
         for number in range(files):
-            _write(tmp_path / "set" / f"train-{number}.parquet", pictures[number::files])
-        _write(tmp_path / "set" / "validation-0.parquet", [png(250)])
+            write_parquet(tmp_path / "set" / f"train-{number}.parquet", pictures[number::files])
+        write_parquet(tmp_path / "set" / "validation-0.parquet", [png(250)])
         return str(tmp_path / "set")
 
     return make
 
 
-def _write(path: Path, pictures: list[bytes]) -> None:
+def write_parquet(path: Path, pictures: list[bytes]) -> None:
+    """As the hub has them."""
     path.parent.mkdir(exist_ok=True)
     rows = [{"bytes": picture, "path": None} for picture in pictures]
     datasets.Dataset.from_dict({"image": rows}).cast_column("image", datasets.Image()).to_parquet(path)
