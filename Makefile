@@ -86,11 +86,12 @@ test: setup  ## the fast tests
 test-all: setup  ## all tests
 	$(VENV)/bin/python -m pytest $(ARGS)
 
-lint: setup  ## ruff, mypy, import-linter
+lint: setup  ## ruff, mypy, import-linter, pip check
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+	$(VENV)/bin/python -m pip check --disable-pip-version-check
 
 bench: setup  ## time a training step: network and synthesis
 	$(DEFUSION) bench $(ARGS)

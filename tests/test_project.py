@@ -1,5 +1,6 @@
 """The project's own files: one list of dependencies, and README commands that exist."""
 
+import ast
 import re
 import subprocess
 import tomllib
@@ -53,3 +54,53 @@ def test_files_that_travel_name_no_path_outside() -> None:
     for name in listed.split():
         if name.endswith((".py", ".md", ".yaml", ".yml", ".toml", "Makefile")) and (ROOT / name).exists():
             assert "/work" + "/" not in (ROOT / name).read_text(), name
+
+
+UNPICKLING = {"pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal", "joblib"}
+
+
+def calls_and_imports(source: str) -> list[str]:
+    """What of a file could run code that came with data: "line: what"."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            module = node.module if isinstance(node, ast.ImportFrom) else None
+            names = [module or ""] if isinstance(node, ast.ImportFrom) else [own.name for own in node.names]
+            kept = {own.name for own in node.names} - {"UnpicklingError"}  # the error alone does nothing
+            if kept and {name.split(".")[0] for name in names} & UNPICKLING:
+                found.append(f"{node.lineno}: import {' '.join(names)}")
+        elif isinstance(node, ast.Call):
+            call = ast.unparse(node.func)
+            options = {own.arg: ast.unparse(own.value) for own in node.keywords}
+            if call in {"torch.load", "super().load_checkpoint"} and options.get("weights_only") != "True":
+                found.append(f"{node.lineno}: {call} without weights_only=True")
+            if call in {"np.load", "numpy.load"} and options.get("allow_pickle", "False") != "False":
+                found.append(f"{node.lineno}: {call} with allow_pickle")
+            if call in {"eval", "exec", "yaml.load", "yaml.unsafe_load", "os.system"} or options.get("shell") == "True":
+                found.append(f"{node.lineno}: {call}")
+            if options.get("trust_remote_code", "False") != "False":
+                found.append(f"{node.lineno}: {call} with trust_remote_code")
+    return found
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import pickle",
+        "from dill import loads",
+        "torch.load(f)",
+        "torch.load(f, weights_only=False)",
+        "np.load(f, allow_pickle=True)",
+        "yaml.load(f)",
+        "subprocess.run(c, shell=True)",
+        "load_dataset(n, trust_remote_code=True)",
+    ],
+)
+def test_what_runs_code_from_files_is_found(source: str) -> None:
+    assert calls_and_imports(source)
+
+
+def test_no_file_of_ours_runs_code_from_files() -> None:
+    files = [*(ROOT / "src").rglob("*.py"), *(ROOT / "data_modules").rglob("*.py")]
+    assert len(files) > 100
+    assert {str(file): found for file in files if (found := calls_and_imports(file.read_text()))} == {}
