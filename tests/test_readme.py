@@ -23,6 +23,7 @@ from defusion.tokenizer.network import Tokenizer, TokenizerConfig
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCKS = [found for page in PAGES for found in re.findall(r"```(\w+)\n(.*?)```", page.read_text(), re.S)]
+# Blocks of a cluster are "bash" and not run here.
 LINES = [line.partition("  #")[0].strip() for kind, block in BLOCKS if kind == "sh" for line in block.splitlines()]
 PYTHON = [block for kind, block in BLOCKS if kind == "python"]
 ELSEWHERE = {
