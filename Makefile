@@ -93,8 +93,8 @@ lint: setup  ## ruff, mypy, import-linter, pip check
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/python -m pip check --disable-pip-version-check
 
-bench: setup  ## time a training step: network and synthesis
-	$(DEFUSION) bench $(ARGS)
+bench: setup  ## time a training step by its parts (DATA)
+	$(DEFUSION) bench $(if $(DATA),--data "$(DATA)") $(ARGS)
 
 clean:  ## remove .venv, caches, runs/ and demo/
 	rm -rf $(VENV) build runs demo src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

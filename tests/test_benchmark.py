@@ -1,8 +1,11 @@
 """The benchmark: what it times, at which parameters."""
 
+import time
+from collections.abc import Iterator
+
 import torch
 
-from defusion.benchmark import compare, seconds, table
+from defusion.benchmark import compare, seconds, table, waiting
 from defusion.types import Batch, Mode
 from defusion.unet.unet import UNetConfig
 
@@ -25,3 +28,19 @@ def test_the_table_compares_equal_networks() -> None:
     assert max(row.parameters for row in networks) < 1.1 * min(row.parameters for row in networks)
     assert all(row.seconds > 0 for row in networks)
     assert table(rows, 2).row_count == len(rows)
+
+
+def test_waiting_is_for_what_is_loaded_alone() -> None:
+    """A loader of 20 ms a batch; neither the preparation nor the network is counted."""
+
+    def load() -> Iterator[None]:
+        while True:
+            time.sleep(0.02)
+            yield None
+
+    def prepare(loaded: None) -> Batch:
+        time.sleep(0.1)
+        return batch()
+
+    config = UNetConfig(channels=(8, 16), blocks=1, token_channels=8, adapter_levels=(1,))
+    assert 0.02 <= waiting(load(), prepare, config, 2).seconds < 0.1

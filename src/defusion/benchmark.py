@@ -2,9 +2,10 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import torch
 from rich.table import Table
@@ -13,6 +14,7 @@ from defusion.optimisation import scheduled
 from defusion.precision import autocast
 from defusion.random import generator
 from defusion.restore.restorer import Restorer
+from defusion.roofline import floor
 from defusion.types import Batch
 from defusion.unet.unet import UNet, UNetConfig
 
@@ -27,6 +29,8 @@ class Timing:
     parameters: int
     seconds: float
     """Of one step, the median."""
+    operations: int = 0
+    """Floating-point operations, where they are counted."""
 
 
 def seconds(step: Callable[[], object], repeats: int, device: torch.device) -> float:
@@ -93,7 +97,31 @@ def compare(
         network, step = training_step(own, batch, **options)
         parameters = sum(parameter.numel() for parameter in network.parameters())
         rows.append(Timing(name, parameters, seconds(step, repeats, device)))
+    _, step = training_step(config, batch)
+    alone = floor(step, lambda call: seconds(call, repeats, device))
+    rows.append(Timing(f"its {alone.calls} convolutions and products alone", 0, alone.seconds, alone.operations))
     return rows
+
+
+def waiting(load: Iterator[Any], prepare: Callable[[Any], Batch], config: UNetConfig, repeats: int) -> Timing:
+    """Times how long a step waits for its crops, which workers load while the network trains; the mean counts.
+
+    Args:
+        load: what the workers have loaded.
+        prepare: makes a batch of it, on the device.
+        config: the network.
+        repeats: steps timed.
+    """
+    _, step = training_step(config, prepare(next(load)))
+    times = []
+    for number in range(_WARM_UP + repeats):
+        start = time.perf_counter()
+        loaded = next(load)
+        if number >= _WARM_UP:
+            times.append(time.perf_counter() - start)
+        prepare(loaded)
+        step()
+    return Timing("waiting for crops", 0, sum(times) / len(times))
 
 
 def compare_restoration(restorer: Restorer, height: int, width: int, repeats: int) -> Sequence[Timing]:
@@ -134,7 +162,7 @@ def table(rows: Sequence[Timing], batch_size: int, title: str = "") -> Table:
     """The timings, as ratios to the network's too."""
     reference = next(row for row in rows if row.parameters)
     result = Table(title=title or f"One training step, batch of {batch_size}", title_justify="left")
-    for column in ("", "parameters", "ms", "samples/s", "to the network"):
+    for column in ("", "parameters", "ms", "samples/s", "GFLOP/s", "to the network"):
         result.add_column(column, justify="left" if not column else "right")
     for row in rows:
         result.add_row(
@@ -142,6 +170,7 @@ def table(rows: Sequence[Timing], batch_size: int, title: str = "") -> Table:
             f"{row.parameters / 1e6:.2f} M" if row.parameters else "",
             f"{row.seconds * 1e3:.0f}",
             f"{batch_size / row.seconds:.1f}",
+            f"{row.operations / row.seconds / 1e9:.0f}" if row.operations else "",
             f"{row.seconds / reference.seconds:.2f}",
         )
     return result

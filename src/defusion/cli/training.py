@@ -1,7 +1,9 @@
 """Commands that train, demonstrate and time."""
 
+from collections.abc import Callable, Iterator
+from itertools import cycle
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 import yaml
@@ -11,7 +13,7 @@ from rich import get_console
 from data_modules.clean import EmbeddedPairs
 from data_modules.plan import SynthesisConfig
 from data_modules.restoration import RestorationDataModule
-from defusion.benchmark import compare, compare_restoration, table
+from defusion.benchmark import compare, compare_restoration, table, waiting
 from defusion.cli.options import WEIGHTS, Out, Seed, Weights
 from defusion.degradations.library import NAMES
 from defusion.evaluation.demonstration import demonstrate
@@ -45,28 +47,31 @@ def bench(
     repeats: Annotated[int, typer.Option(min=1, help="Steps timed; the median counts.")] = 5,
     compiled: Annotated[bool, typer.Option("--compile", help="Time torch.compile too.")] = False,
     restoration: Annotated[bool, typer.Option("--restore", help="Time restoring a picture instead.")] = False,
+    data: Annotated[str | None, typer.Option(help="Photographs, as in training.")] = None,
     weights: Weights = WEIGHTS,
     size: Annotated[tuple[int, int], typer.Option(help="Height and width of that picture.")] = (1024, 1024),
 ) -> None:
-    """Time a training step (the network, its plain counterpart, the synthesis beside it), or restoring a picture."""
+    """Time a training step by its parts, against what its convolutions take alone; or restoring a picture."""
     if restoration:
         title = f"One picture of {size[0]} x {size[1]} px"
         get_console().print(table(compare_restoration(Restorer.from_pretrained(weights), *size, repeats), 1, title))
         return
     settings = yaml.safe_load(config.read_text())
     unet = UNetConfig(**settings["model"]["init_args"]["model"]["unet"])
-    data = settings["data"]["init_args"]
-    module = RestorationDataModule(
-        synthesis=SynthesisConfig(chart=Chart(**data["synthesis"]["chart"])),
-        crop_size=data["crop_size"],
-        batch_size=data["batch_size"],
-        workers=0,
-    )
-    module.setup("fit")
-    batches = iter(module.train_dataloader())
+    own = settings["data"]["init_args"]
     device = default_device()
 
-    def synthesise() -> Batch:
-        return module.on_after_batch_transfer(move_data_to_device(next(batches), device), 0)
+    def source(workers: int) -> tuple[Iterator[Any], Callable[[Any], Batch]]:
+        synthesis = SynthesisConfig(**own["synthesis"] | {"chart": Chart(**own["synthesis"]["chart"])})
+        sizes = {"crop_size": own["crop_size"], "batch_size": own["batch_size"], "workers": workers}
+        module = RestorationDataModule(data, synthesis=synthesis, **sizes)
+        module.setup("fit")
+        return iter(module.train_dataloader()), lambda loaded: module.on_after_batch_transfer(
+            move_data_to_device(loaded, device), 0
+        )
 
-    get_console().print(table(compare(unet, synthesise, repeats, compiled), data["batch_size"]))
+    load, prepare = source(0)
+    loaded = cycle([next(load) for _ in range(repeats)])
+    rows = compare(unet, lambda: prepare(next(loaded)), repeats, compiled)
+    wait = waiting(*source(own.get("workers", 1)), unet, repeats)
+    get_console().print(table([*rows, wait], own["batch_size"]))
