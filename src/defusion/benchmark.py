@@ -81,6 +81,8 @@ def compare(
         repeats: steps timed.
         compiled: also time the network under torch.compile, which has to compile first.
     """
+    from defusion.peers.stepping import count, peer_step, peers_of
+
     batch = synthesise()
     device = batch.lq.device
     plain = replace(config, patch=1)
@@ -95,8 +97,10 @@ def compare(
     rows = [Timing("synthesis", 0, seconds(synthesise, repeats, device))]
     for name, own, options in variants:
         network, step = training_step(own, batch, **options)
-        parameters = sum(parameter.numel() for parameter in network.parameters())
-        rows.append(Timing(name, parameters, seconds(step, repeats, device)))
+        rows.append(Timing(name, count(network), seconds(step, repeats, device)))
+    for name, peer in peers_of(rows[1].parameters, batch.lq.shape[-1]):
+        time_of = seconds(peer_step(peer, batch), repeats, device)
+        rows.append(Timing(f"{name}, bf16, channels-last", count(peer), time_of))
     _, step = training_step(config, batch)
     alone = floor(step, lambda call: seconds(call, repeats, device))
     rows.append(Timing(f"its {alone.calls} convolutions and products alone", 0, alone.seconds, alone.operations))

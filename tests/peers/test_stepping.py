@@ -1,0 +1,16 @@
+"""Peers for the benchmark: of the nearest size."""
+
+from defusion.peers.network import NAFNetConfig, Peer
+from defusion.peers.stepping import count, matched, peers_of
+
+
+def test_peers_are_of_the_nearest_size() -> None:
+    wanted = count(Peer(NAFNetConfig(16)))
+    assert matched(NAFNetConfig, range(4, 40), wanted).config == NAFNetConfig(16)
+    assert matched(NAFNetConfig, range(4, 40), wanted + 1).config == NAFNetConfig(16)
+    assert matched(NAFNetConfig, range(4, 12), wanted).config == NAFNetConfig(11)
+
+
+def test_both_are_near_the_size_that_is_asked_for() -> None:
+    for name, peer in peers_of(6_000_000, 64):
+        assert abs(count(peer) / 6_000_000 - 1) < 0.15, name
