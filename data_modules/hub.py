@@ -60,7 +60,7 @@ class HubPhotos:
         row = self._rows[position]
         label = f"{self._name}[{row}]"
         data = bytes_of(self._table[row][self._column], label)
-        check_size(data, self._min_size, label)
+        _check_size(data, self._min_size, label)
         return (decode_image(data, label),)
 
 
@@ -102,15 +102,20 @@ class StreamedPhotos:
 def _held_out(
     rows: "datasets.IterableDataset", name: str, column: str, min_size: int, is_whole: bool
 ) -> Iterator[bytes]:
-    for number, row in enumerate(rows.iter(batch_size=1)):
-        label = f"{name}[{number}]"
-        try:
-            data = bytes_of(row[column][0], label)
-            check_size(data, min_size, label)
-        except ImageError:
-            continue
-        if is_whole or is_held_out(data):
+    for row in rows.iter(batch_size=1):
+        data = usable(row[column][0], min_size, name)
+        if data is not None and (is_whole or is_held_out(data)):
             yield data
+
+
+def usable(cell: Any, min_size: int, name: str) -> bytes | None:
+    """The bytes of a picture that is at least `min_size` px a side, else None."""
+    try:
+        data = bytes_of(cell, name)
+        _check_size(data, min_size, name)
+    except ImageError:
+        return None
+    return data
 
 
 def choose_split(splits: dict[str, Any], split: Split) -> tuple[Any, bool]:
@@ -134,7 +139,7 @@ def image_column(name: str, features: "datasets.Features | None", column: str | 
     raise ValueError(f"data set {name!r}: expected one column of pictures, found {found}; name it by `column`")
 
 
-def check_size(data: bytes, min_size: int, label: str) -> None:
+def _check_size(data: bytes, min_size: int, label: str) -> None:
     """Raises ImageError for a picture smaller than `min_size` px."""
     height, width = decode_size(data, label)
     if min(height, width) < min_size:

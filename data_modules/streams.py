@@ -11,10 +11,10 @@ import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
 from data_modules.crops import RandomGeometry
-from data_modules.hub import check_size, choose_split, image_column
+from data_modules.hub import choose_split, image_column, usable
 from data_modules.pairs import PairMixture
 from data_modules.splits import is_held_out
-from data_modules.tables import bytes_of, load_splits, undecoded
+from data_modules.tables import load_splits, undecoded
 from defusion.distributed import rank, world_size
 from defusion.imageio import ImageError, Picture, decode_image
 from defusion.random import generator
@@ -122,26 +122,17 @@ class PictureStream:
                     row += 1
                     if not has_own and row % readers != reader:
                         continue
-                    data, is_ours = self._usable(content[self._column][0])
+                    data = usable(content[self._column][0], self._min_size, self._name)
+                    if data is not None and not self._is_whole and is_held_out(data):
+                        continue
                     is_found = is_found or data is not None
-                    if is_ours:
-                        yield data, Mark(turn, place, row, shard.state_dict())
+                    yield data, Mark(turn, place, row, shard.state_dict())
             if not is_found:
                 raise ValueError(
                     f"data set {self._name!r}: no usable picture of {self._min_size} px or more for reader "
                     f"{reader + 1} of {readers}"
                 )
             yield None, Mark(turn + 1)
-
-    def _usable(self, cell: Any) -> tuple[bytes | None, bool]:
-        """The bytes of a picture of the right size, else None; and whether the row is of this split."""
-        try:
-            data = bytes_of(cell, self._name)
-            check_size(data, self._min_size, self._name)
-        except ImageError:
-            return None, True
-        is_ours = self._is_whole or not is_held_out(data)
-        return (data if is_ours else None), is_ours
 
     def _passed_over(self, skipped: int) -> int:
         skipped += 1

@@ -60,6 +60,7 @@ def kill_workers() -> None:
         os.kill(worker.pid, signal.SIGKILL)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # what the dead worker had open
 def test_a_data_worker_that_is_killed(folder: str) -> None:
     line = stopped(folder, data(STEPS), kill_workers)
     assert line is not None

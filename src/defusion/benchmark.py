@@ -5,10 +5,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from rich.table import Table
+from torch import Tensor
 
 from defusion.optimisation import scheduled
 from defusion.precision import autocast
@@ -17,6 +18,9 @@ from defusion.restore.restorer import Restorer
 from defusion.roofline import floor
 from defusion.types import Batch
 from defusion.unet.unet import UNet, UNetConfig
+
+if TYPE_CHECKING:
+    from defusion.peers.network import Peer  # needs an extra
 
 _WARM_UP = 2
 
@@ -54,20 +58,34 @@ def training_step(
     network = UNet(config).to(batch.lq.device).to(memory_format=memory)
     if compiled:
         network.compile()
-    trained = list(network.parameters())
-    optimizer = scheduled("muon", trained, network.hidden_weights(), math.inf, 1e-3, 1e-3, 0, 0.0)["optimizer"]
     lq, target = (x.contiguous(memory_format=memory) for x in (batch.lq, batch.target))
     t = torch.ones(len(lq), device=lq.device)
     tokens = torch.randn(len(lq), 64, config.token_channels, device=lq.device)
 
+    return network, _optimised(network, lambda: network(target, t, lq, tokens).float() - lq + target, lq.device, half)
+
+
+def peer_step(network: "Peer", batch: Batch) -> Callable[[], object]:
+    """As `training_step`, of a network that sees the degraded picture alone."""
+    network.to(batch.lq.device).to(memory_format=torch.channels_last)
+    lq, target = (x.contiguous(memory_format=torch.channels_last) for x in (batch.lq, batch.target))
+    return _optimised(network, lambda: network(lq) - target, lq.device)
+
+
+def _optimised(
+    network: "UNet | Peer", error: Callable[[], Tensor], device: torch.device, half: bool = True
+) -> Callable[[], object]:
+    trained = list(network.parameters())
+    optimizer = scheduled("muon", trained, network.hidden_weights(), math.inf, 1e-3, 1e-3, 0, 0.0)["optimizer"]
+
     def step() -> None:
-        with autocast(lq.device) if half else torch.enable_grad():
-            loss = (network(target, t, lq, tokens).float() - lq + target).square().mean()
+        with autocast(device) if half else torch.enable_grad():
+            loss = error().square().mean()
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
 
-    return network, step
+    return step
 
 
 def compare(
@@ -81,7 +99,7 @@ def compare(
         repeats: steps timed.
         compiled: also time the network under torch.compile, which has to compile first.
     """
-    from defusion.peers.stepping import count, peer_step, peers_of
+    from defusion.peers.sizes import count, peers_of
 
     batch = synthesise()
     device = batch.lq.device

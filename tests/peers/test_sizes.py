@@ -1,7 +1,7 @@
 """Peers for the benchmark: of the nearest size."""
 
 from defusion.peers.network import NAFNetConfig, Peer
-from defusion.peers.stepping import count, matched, peers_of
+from defusion.peers.sizes import count, matched, peers_of
 
 
 def test_peers_are_of_the_nearest_size() -> None:

@@ -1,16 +1,11 @@
-"""Published networks of a given size, and one training step of them, for the benchmark."""
+"""Published networks of a given size, for the benchmark."""
 
-import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 
-import torch
 from torch import nn
 
-from defusion.optimisation import scheduled
 from defusion.peers.network import NAFNetConfig, Peer, PeerConfig, UformerConfig
-from defusion.precision import autocast
-from defusion.types import Batch
 
 _LEAST_CROP = 64
 """Of a Uformer whose coarsest map is still attended to as published."""
@@ -33,20 +28,3 @@ def matched(build: Callable[[int], PeerConfig], widths: Sequence[int], parameter
 def count(network: nn.Module) -> int:
     """Its parameters."""
     return sum(own.numel() for own in network.parameters())
-
-
-def peer_step(network: Peer, batch: Batch) -> Callable[[], object]:
-    """One step of a network that sees the degraded picture alone: bf16, channels-last, the optimiser of ours."""
-    network = network.to(batch.lq.device).to(memory_format=torch.channels_last)
-    trained = list(network.parameters())
-    optimizer = scheduled("muon", trained, network.hidden_weights(), math.inf, 1e-3, 1e-3, 0, 0.0)["optimizer"]
-    lq, target = (x.contiguous(memory_format=torch.channels_last) for x in (batch.lq, batch.target))
-
-    def step() -> None:
-        with autocast(lq.device):
-            loss = (network(lq) - target).square().mean()
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-
-    return step
