@@ -49,7 +49,7 @@ def photos(tmp_path: Path) -> Path:
 
 def stopped(folder: str, source: RestorationDataModule, act: Any) -> str | None:
     source.workers = 1
-    with pytest.raises((RuntimeError, OSError, ValueError)) as caught:
+    with pytest.raises((EOFError, OSError, RuntimeError, ValueError)) as caught:
         trainer(Path(folder), STEPS, callbacks=[AfterTwo(act)]).fit(module(folder), source)
     return explained(caught.value)
 
@@ -64,7 +64,7 @@ def kill_workers() -> None:
 def test_a_data_worker_that_is_killed(folder: str) -> None:
     line = stopped(folder, data(STEPS), kill_workers)
     assert line is not None
-    assert "killed by signal: Killed" in line
+    assert line.startswith("DataLoader worker")  # the words of torch that follow depend on when it noticed
     assert "give fewer --data.workers, then go on with --ckpt_path last" in line
 
 
@@ -81,3 +81,4 @@ def test_photographs_that_vanish(folder: str, photos: Path) -> None:
 def test_faults_of_ours_are_seen_whole() -> None:
     assert explained(RuntimeError("mat1 and mat2 shapes cannot be multiplied")) is None
     assert explained(ValueError("Caught in the act, but elsewhere")) is None
+    assert explained(ConnectionResetError("of a hub")) is None

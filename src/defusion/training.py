@@ -2,6 +2,7 @@
 
 import math
 import os
+import traceback
 import warnings
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 from rich import get_console
+from torch import multiprocessing
 
 from defusion.checkpoints import SafeCheckpointIO
 from defusion.diffusion.module import DiffusionModule
@@ -93,7 +95,7 @@ def train(arguments: list[str]) -> None:
         warnings.filterwarnings("ignore", message=message)
     try:
         _run(arguments)
-    except (ArithmeticError, OSError, RuntimeError, ValueError) as error:
+    except (ArithmeticError, EOFError, OSError, RuntimeError, ValueError) as error:
         line = explained(error)
         if line is None:
             raise
@@ -107,12 +109,20 @@ def explained(error: Exception) -> str | None:
         return text
     if text.startswith("Caught ") and isinstance(error, OSError | ValueError):  # in a data worker, with its traceback
         return text.strip().splitlines()[-1].partition(": ")[2] or None
-    if text.startswith("DataLoader worker") and ("killed by signal" in text or "exited unexpectedly" in text):
+    died = text.startswith("DataLoader worker") and ("killed by signal" in text or "exited unexpectedly" in text)
+    if died or _lost_a_batch(error):
+        what = text.splitlines()[0].rstrip(". ") if died else "DataLoader worker gone while it handed over a batch"
         return (
-            f"{text.splitlines()[0].rstrip('. ')}: the system ended it, mostly for want of memory: give fewer "
-            "--data.workers, then go on with --ckpt_path last"
+            f"{what}: the system ended it, mostly for want of memory: give fewer --data.workers, "
+            "then go on with --ckpt_path last"
         )
     return None
+
+
+def _lost_a_batch(error: Exception) -> bool:
+    """Whether a batch was on its way from a data worker when the connection to that worker broke."""
+    files = {frame.filename for frame in traceback.extract_tb(error.__traceback__)}
+    return isinstance(error, EOFError | ConnectionError) and multiprocessing.reductions.__file__ in files
 
 
 def _run(arguments: list[str]) -> None:
