@@ -1,6 +1,5 @@
 """What a training step costs: the network, its plain counterpart, and the synthesis beside it."""
 
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +10,7 @@ import torch
 from rich.table import Table
 from torch import Tensor
 
-from defusion.optimisation import scheduled
+from defusion.optimisation import named_optimizer
 from defusion.precision import autocast
 from defusion.random import generator
 from defusion.restore.restorer import Restorer
@@ -76,7 +75,7 @@ def _optimised(
     network: "UNet | Peer", error: Callable[[], Tensor], device: torch.device, half: bool = True
 ) -> Callable[[], object]:
     trained = list(network.parameters())
-    optimizer = scheduled("muon", trained, network.hidden_weights(), math.inf, 1e-3, 1e-3, 0, 0.0)["optimizer"]
+    optimizer = named_optimizer("muon", trained, network.hidden_weights(), learning_rate=1e-3)
 
     def step() -> None:
         with autocast(device) if half else torch.enable_grad():

@@ -26,3 +26,13 @@ def of_all_processes(samples: Tensor) -> Tensor:
     parts = [torch.empty_like(samples) for _ in range(world_size())]
     torch.distributed.all_gather(parts, samples.contiguous())
     return torch.stack(parts, dim=1).flatten(0, 1)
+
+
+def places(count: int, before: int = 0) -> range:
+    """The places of `count` samples of this process among those of all, dealt out in turns as above.
+
+    Args:
+        before: batches of this size that came before it in the same step.
+    """
+    first = before * count * world_size() + rank()
+    return range(first, first + count * world_size(), world_size())

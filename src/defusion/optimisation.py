@@ -1,4 +1,4 @@
-"""The optimiser and the learning-rate schedule of both modules."""
+"""The optimisers, the learning-rate schedule, and the module that has them."""
 
 import math
 from collections import defaultdict
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, TypeAlias
 
 import torch
+from lightning import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
@@ -121,36 +122,71 @@ def warmup_cosine(optimizer: Optimizer, warmup_steps: int, total_steps: float, f
     return LambdaLR(optimizer, factor)
 
 
-def scheduled(
+def named_optimizer(
     name: OptimizerName,
     trained: Sequence[nn.Parameter],
     hidden: Sequence[nn.Parameter],
-    total_steps: float,
     learning_rate: float,
-    final_learning_rate: float,
-    warmup_steps: int,
-    weight_decay: float,
-) -> dict[str, Any]:
-    """An optimiser, with linear warm-up and cosine decay over the whole run, as Lightning takes them.
+    weight_decay: float = 0.0,
+) -> Optimizer:
+    """An optimiser over all of `trained`; Muon orthogonalises those of them that are `hidden`."""
+    if name == "adam":
+        return torch.optim.Adam(trained, learning_rate, (0.9, 0.999), weight_decay=weight_decay, fused=True)
+    if name == "adamw":
+        return adamw(trained, learning_rate, weight_decay)
+    if not hidden:
+        raise ValueError("optimizer: muon orthogonalises hidden matrices, and this network names none: take adamw")
+    others = [parameter for parameter in trained if all(parameter is not own for own in hidden)]
+    return Muon(hidden, others, learning_rate, weight_decay)
+
+
+class OptimizedModule(LightningModule):
+    """A module with one optimiser over all that learns: linear warm-up, cosine decay over the whole run, clipping.
 
     Args:
-        name: see `OptimizerName`.
-        trained: all parameters.
-        hidden: those of them that Muon orthogonalises.
-        total_steps: of the run, `trainer.estimated_stepping_batches`.
+        optimizer: see `OptimizerName`.
         learning_rate: peak rate.
-        final_learning_rate: at the end.
+        final_learning_rate: at the end of the run.
         warmup_steps: of linear warm-up.
         weight_decay: decoupled.
+        gradient_clip: largest norm of the gradient (the trainer's own clipping refuses fused optimisers).
     """
-    if name == "muon":
-        if not hidden:
-            raise ValueError("optimizer: muon orthogonalises hidden matrices, and this network names none: take adamw")
-        others = [parameter for parameter in trained if all(parameter is not own for own in hidden)]
-        optimizer: Optimizer = Muon(hidden, others, learning_rate, weight_decay)
-    elif name == "adam":
-        optimizer = torch.optim.Adam(trained, learning_rate, (0.9, 0.999), weight_decay=weight_decay, fused=True)
-    else:
-        optimizer = adamw(trained, learning_rate, weight_decay)
-    scheduler = warmup_cosine(optimizer, warmup_steps, total_steps, final_learning_rate / learning_rate)
-    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def __init__(
+        self,
+        optimizer: OptimizerName,
+        learning_rate: float,
+        final_learning_rate: float,
+        warmup_steps: int,
+        weight_decay: float,
+        gradient_clip: float,
+    ) -> None:
+        super().__init__()
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.final_learning_rate = final_learning_rate
+        self.warmup_steps = warmup_steps
+        self.weight_decay = weight_decay
+        self.gradient_clip = gradient_clip
+
+    def hidden_weights(self) -> list[nn.Parameter]:
+        """The matrices and kernels of hidden layers, which Muon orthogonalises."""
+        raise NotImplementedError
+
+    def trained(self) -> list[nn.Parameter]:
+        """All that learns."""
+        return [parameter for parameter in self.parameters() if parameter.requires_grad]
+
+    def configure_optimizers(self) -> Any:
+        """The optimiser and its schedule, stepped once an optimiser step."""
+        optimizer = named_optimizer(
+            self.optimizer, self.trained(), self.hidden_weights(), self.learning_rate, self.weight_decay
+        )
+        steps = self.trainer.estimated_stepping_batches
+        final = self.final_learning_rate / self.learning_rate
+        scheduler = warmup_cosine(optimizer, self.warmup_steps, steps, final)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Clips the gradient and logs its norm."""
+        self.log("train/gradient_norm", nn.utils.clip_grad_norm_(self.trained(), self.gradient_clip))

@@ -84,7 +84,7 @@ def test_it_learns(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(module, "log_dict", note)
     monkeypatch.setattr(module, "log", lambda *_, **__: None)
-    optimizer = torch.optim.AdamW(module._trained(), 3e-3)
+    optimizer = torch.optim.AdamW(module.trained(), 3e-3)
     for _ in range(40):
         optimizer.zero_grad()
         module.training_step(own, 0).backward()

@@ -5,20 +5,19 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from lightning import LightningModule
-from torch import Tensor
+from torch import Tensor, nn
 
 from defusion.averages import Averages
 from defusion.degradations.library import NAMES
 from defusion.describer.network import PRESENT, Describer, DescriberConfig, Logits
-from defusion.optimisation import OptimizerName, scheduled
+from defusion.optimisation import OptimizedModule, OptimizerName
 from defusion.tokenizer.network import Tokenizer
 from defusion.types import Batch
 
 _NAMED = "val/named_exactly"
 
 
-class DescriberModule(LightningModule):
+class DescriberModule(OptimizedModule):
     """Trains a describer to write the instruction of a degraded picture.
 
     The batches show on the canonical chart exactly what degraded lq (`data.synthesis.canonical`); a picture that is
@@ -52,18 +51,12 @@ class DescriberModule(LightningModule):
         gradient_clip: float = 1.0,
         start: str | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(optimizer, learning_rate, final_learning_rate, warmup_steps, weight_decay, gradient_clip)
         known = Tokenizer.load(tokenizer)
         self.describer = Describer(describer, known) if start is None else Describer.load(start, known)
         self.describer.features.to(memory_format=torch.channels_last)
         self.names_weight = names_weight
         self.severity_weight = severity_weight
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.final_learning_rate = final_learning_rate
-        self.warmup_steps = warmup_steps
-        self.weight_decay = weight_decay
-        self.gradient_clip = gradient_clip
         self.averages: Averages | None = None
 
     def on_fit_start(self) -> None:
@@ -119,26 +112,9 @@ class DescriberModule(LightningModule):
         charts = torch.where(clean[:, None, None, None], batch.ground, batch.instruction)
         return self.describer.tokenizer.indices(charts)
 
-    def configure_optimizers(self) -> Any:
-        """The optimiser, with linear warm-up and cosine decay over the whole run."""
-        return scheduled(
-            self.optimizer,
-            self._trained(),
-            self.describer.hidden_weights(),
-            self.trainer.estimated_stepping_batches,
-            self.learning_rate,
-            self.final_learning_rate,
-            self.warmup_steps,
-            self.weight_decay,
-        )
-
-    def _trained(self) -> list[torch.nn.Parameter]:
-        """All but the tokenizer's."""
-        return [parameter for parameter in self.parameters() if parameter.requires_grad]
-
-    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Clips the gradient and logs its norm."""
-        self.log("train/gradient_norm", torch.nn.utils.clip_grad_norm_(self._trained(), self.gradient_clip))
+    def hidden_weights(self) -> list[nn.Parameter]:
+        """Of the network, what Muon orthogonalises."""
+        return self.describer.hidden_weights()
 
     def save_weights(self, folder: Path) -> None:
         """Writes the describer for inference, read by `Describer.load`."""

@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning import LightningModule
-from torch import Tensor
+from torch import Tensor, nn
 
 from defusion.averages import Averages
 from defusion.diffusion.loss import Objective, objective
 from defusion.diffusion.model import Defusion, DefusionConfig, check_fingerprint, pad_to_multiple
-from defusion.distributed import rank, world_size
-from defusion.optimisation import OptimizerName, scheduled
+from defusion.distributed import places
+from defusion.optimisation import OptimizedModule, OptimizerName
 from defusion.random import generator, normal, normals, uniform
 from defusion.tokenizer.network import Tokenizer
 from defusion.types import Batch, Image
@@ -24,7 +23,7 @@ _VALIDATION_STREAM = 1
 _TRAJECTORY_STEPS = 4
 
 
-class DiffusionModule(LightningModule):
+class DiffusionModule(OptimizedModule):
     """Trains a U-Net to predict the degradation that the visual instruction shows (paper, section 3).
 
     Args:
@@ -65,7 +64,7 @@ class DiffusionModule(LightningModule):
         start: str | None = None,
         seed: int = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(optimizer, learning_rate, final_learning_rate, warmup_steps, weight_decay, gradient_clip)
         self.model = Defusion(model, Tokenizer.load(tokenizer))
         if start is not None:
             self.model.start_from(start)
@@ -75,12 +74,6 @@ class DiffusionModule(LightningModule):
             self.model.unet.compile()
         self.loss = loss
         self.terminal_probability = terminal_probability
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.final_learning_rate = final_learning_rate
-        self.warmup_steps = warmup_steps
-        self.weight_decay = weight_decay
-        self.gradient_clip = gradient_clip
         self.validation_steps = validation_steps
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.seed = seed
@@ -108,11 +101,11 @@ class DiffusionModule(LightningModule):
     def _draws(self, batch_idx: int, count: int) -> list[torch.Generator]:
         """A generator a sample, by its place in what all processes and accumulated batches of a step see together.
 
-        Samples are dealt out in turns, so that one process with large batches draws as several with smaller ones do.
+        One process with large batches so draws as several with smaller ones do.
         """
-        first = (batch_idx % self.trainer.accumulate_grad_batches) * count * world_size() + rank()
-        places = range(first, first + count * world_size(), world_size())
-        return [generator(self.seed, self.global_step, place, device=self.device) for place in places]
+        before = batch_idx % self.trainer.accumulate_grad_batches
+        own = places(count, before)
+        return [generator(self.seed, self.global_step, place, device=self.device) for place in own]
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Mapping[str, Any]:
         """Restores the batch; the metrics are the callback's, and so are the pictures of the trajectory."""
@@ -147,27 +140,9 @@ class DiffusionModule(LightningModule):
         lq = batch.lq.contiguous(memory_format=self.memory_format)
         return list(self.model.restorations(lq, tokens, draw, steps))
 
-    def configure_optimizers(self) -> Any:
-        """The optimiser, with linear warm-up and cosine decay over the whole run."""
-        return scheduled(
-            self.optimizer,
-            self._trained(),
-            self.model.unet.hidden_weights(),
-            self.trainer.estimated_stepping_batches,
-            self.learning_rate,
-            self.final_learning_rate,
-            self.warmup_steps,
-            self.weight_decay,
-        )
-
-    def _trained(self) -> list[torch.nn.Parameter]:
-        """All but the tokenizer's."""
-        return [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-
-    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Clips the gradient and logs its norm."""
-        norm = torch.nn.utils.clip_grad_norm_(self._trained(), self.gradient_clip)
-        self.log("train/gradient_norm", norm)
+    def hidden_weights(self) -> list[nn.Parameter]:
+        """Of the network, what Muon orthogonalises."""
+        return self.model.unet.hidden_weights()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Stores the identity of the tokenizer; leaves out what is pretrained and frozen, which can be read again."""

@@ -5,16 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning import LightningModule
-from torch import Tensor
+from torch import Tensor, nn
 
 from defusion.diffusion.loss import Objective, objective
-from defusion.optimisation import OptimizerName, scheduled
+from defusion.optimisation import OptimizedModule, OptimizerName
 from defusion.peers.network import SCALE, Peer, PeerConfig
 from defusion.types import Batch
 
 
-class PeerModule(LightningModule):
+class PeerModule(OptimizedModule):
     """Trains a peer on the samples of the diffusion's training, to restore hq whatever the instruction shows.
 
     Args:
@@ -39,15 +38,9 @@ class PeerModule(LightningModule):
         weight_decay: float = 0.0,
         gradient_clip: float = 1.0,
     ) -> None:
-        super().__init__()
+        super().__init__(optimizer, learning_rate, final_learning_rate, warmup_steps, weight_decay, gradient_clip)
         self.model = Peer(network).to(memory_format=torch.channels_last)
         self.loss = loss
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.final_learning_rate = final_learning_rate
-        self.warmup_steps = warmup_steps
-        self.weight_decay = weight_decay
-        self.gradient_clip = gradient_clip
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """One step of regression."""
@@ -60,23 +53,9 @@ class PeerModule(LightningModule):
         """Restores the batch; the metrics are the callback's."""
         return {"restored": self.model.restore(batch.lq.contiguous(memory_format=torch.channels_last))}
 
-    def configure_optimizers(self) -> Any:
-        """The optimiser, with linear warm-up and cosine decay over the whole run."""
-        return scheduled(
-            self.optimizer,
-            list(self.model.parameters()),
-            self.model.hidden_weights(),
-            self.trainer.estimated_stepping_batches,
-            self.learning_rate,
-            self.final_learning_rate,
-            self.warmup_steps,
-            self.weight_decay,
-        )
-
-    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Clips the gradient and logs its norm."""
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.gradient_clip)
-        self.log("train/gradient_norm", norm)
+    def hidden_weights(self) -> list[nn.Parameter]:
+        """Of the network, what Muon orthogonalises."""
+        return self.model.hidden_weights()
 
     def save_weights(self, folder: Path) -> Path:
         """Writes the network for inference, read by `Peer.load`."""

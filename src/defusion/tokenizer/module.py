@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from defusion.averages import Averages
-from defusion.distributed import rank, world_size
+from defusion.distributed import places
 from defusion.optimisation import warmup_cosine
 from defusion.random import generator, uniform
 from defusion.tokenizer.discriminator import PatchDiscriminator
@@ -144,8 +144,7 @@ class TokenizerModule(LightningModule):
 
     def _replace_by_clean(self, batch: Batch) -> Image:
         """The instructions, a share of them replaced by their clean grounds (paper, section 2)."""
-        places = range(rank(), len(batch.ground) * world_size(), world_size())
-        draws = [generator(self.seed, self.global_step, place) for place in places]
+        draws = [generator(self.seed, self.global_step, place) for place in places(len(batch.ground))]
         clean = uniform(len(batch.ground), (1, 1, 1), draws) < self.clean_probability
         ground = torch.where(clean.to(batch.ground.device), batch.ground, batch.instruction)
         return ground.contiguous(memory_format=torch.channels_last)
