@@ -8,7 +8,7 @@ WEIGHTS ?= small
 IN ?=
 OUT ?= restored
 INSTRUCTION ?=
-STEPS ?= 1500
+STEPS ?= 1000
 LPIPS ?=
 ARGS ?=
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))

@@ -1,16 +1,20 @@
 """Checkpoints: whole or not there, checked, and never without one before."""
 
-import errno
 import os
 import pickle
+import resource
+import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from defusion import checkpoints
 from defusion.checkpoints import BEFORE, CheckpointError, SafeCheckpointIO
+from defusion.training import explained
 
 IO = SafeCheckpointIO()
 
@@ -41,8 +45,17 @@ def test_a_damaged_one_gives_the_one_before(tmp_path: Path, damage: str) -> None
     with pytest.warns(RuntimeWarning, match=r"last\.ckpt: .*; the one before it is taken"):
         assert loaded(file) == 1
     (tmp_path / f"last.ckpt{BEFORE}").unlink()
-    with pytest.raises(CheckpointError, match="no checkpoint can be read; give another by --ckpt_path"):
+    with pytest.raises(CheckpointError, match="no checkpoint can be read; give another by --ckpt_path") as caught:
         loaded(file)
+    assert explained(caught.value) == str(caught.value)
+
+
+def test_one_that_is_gone_gives_the_one_before(tmp_path: Path) -> None:
+    file = tmp_path / "last.ckpt"
+    save(file, 1, 2)
+    file.unlink()
+    with pytest.warns(RuntimeWarning, match=r"last\.ckpt: no such file; the one before it is taken"):
+        assert loaded(file) == 1
 
 
 def test_without_one_it_is_said(tmp_path: Path) -> None:
@@ -64,23 +77,51 @@ def test_checkpoints_of_others_run_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "owned").exists()
 
 
-def test_a_full_disk_leaves_the_last_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@contextmanager
+def no_room() -> Iterator[None]:
+    """No file grows beyond 300 bytes; the kernel itself refuses."""
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300, most[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, most)
+
+
+@contextmanager
+def full_device() -> Iterator[None]:
+    """All is written to the device that is always full."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(checkpoints, "replacing", lambda path: nullcontext(Path("/dev/full")))
+        yield
+
+
+@pytest.mark.parametrize("full", [no_room, full_device])
+@pytest.mark.parametrize("sizes", [[10], [100_000], [2_000_000], [1000] * 100])
+def test_a_full_disk_leaves_the_last_one(
+    tmp_path: Path, full: Callable[[], AbstractContextManager[None]], sizes: list[int]
+) -> None:
     file = tmp_path / "last.ckpt"
     save(file, 1)
-    write = torch.save
-
-    def full(checkpoint: Any, path: Any) -> None:
-        Path(path).write_bytes(b"half")
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(torch, "save", full)
-    with pytest.warns(RuntimeWarning, match="the disk is full: this checkpoint is not written, the last one stays"):
-        save(file, 2)
+    large = {"state_dict": {str(place): torch.zeros(size) for place, size in enumerate(sizes)}, "step": 2}
+    with full(), pytest.warns(RuntimeWarning, match="this checkpoint is not written, the last one stays"):
+        IO.save_checkpoint(large, file)
     assert loaded(file) == 1
     assert len(list(tmp_path.iterdir())) == 1
-    monkeypatch.setattr(torch, "save", write)
     save(file, 3)
     assert loaded(file) == 3
+
+
+def test_what_killed_processes_left_behind_is_removed(tmp_path: Path) -> None:
+    done = subprocess.Popen(["true"])
+    done.wait()
+    left, running, other = (
+        f".{name}.partial" for name in (f"last.ckpt.{done.pid}", "last.ckpt.1", f"a.ckpt.{done.pid}")
+    )
+    for name in (left, running, other):
+        (tmp_path / name).touch()
+    save(tmp_path / "last.ckpt", 1)
+    assert {own.name for own in tmp_path.iterdir()} == {"last.ckpt", running, other}
 
 
 @pytest.mark.filterwarnings("ignore:.*the one before it is taken")

@@ -98,6 +98,26 @@ def test_a_checkpoint_that_is_not_finite_is_passed_over(folder: str, tmp_path: P
     assert all(own.isfinite().all() for own in learner.state_dict().values())
 
 
+def test_a_damaged_checkpoint_is_passed_over(folder: str, tmp_path: Path) -> None:
+    class Damage(Overflow):
+        """Cuts the last checkpoint before the fourth step overflows."""
+
+        def on_train_batch_start(self, trainer: Trainer, *arguments: Any) -> None:
+            super().on_train_batch_start(trainer, *arguments)
+            if trainer.global_step == 4:
+                file = tmp_path / "last.ckpt"
+                file.write_bytes(file.read_bytes()[:-80])
+
+    damage = Damage(lambda step: step == 4)
+    saving = ModelCheckpoint(tmp_path, save_last=True, every_n_train_steps=2, enable_version_counter=False)
+    callbacks = [damage, NonFiniteGuard(patience=1), saving]
+    with pytest.warns(RuntimeWarning, match=r"back to .*last\.ckpt\.before"):
+        trainer(tmp_path, 6, enable_checkpointing=True, callbacks=callbacks, plugins=[SafeCheckpointIO()]).fit(
+            module(folder, learning_rate=1e-3), data(6)
+        )
+    assert same(damage.weights[5], damage.weights[2])
+
+
 def test_without_end_it_stops_and_says_why(folder: str, tmp_path: Path) -> None:
     with pytest.raises(DivergedError, match=r"step 4: not finite after 1 returns.*unet\.head\.weight; batch and"):
         fit(folder, tmp_path, 20, Overflow(lambda step: True), NonFiniteGuard(patience=2, returns=1))

@@ -12,10 +12,11 @@ import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from typing_extensions import override
 
-from defusion.files import replacing
+from defusion.files import remove_leftovers, replacing
 
 BEFORE = ".before"
 """Behind the name of the checkpoint that was there before the last one."""
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class CheckpointError(RuntimeError):
@@ -35,14 +36,17 @@ class SafeCheckpointIO(TorchCheckpointIO):
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         """Writes it whole or not at all."""
         file = Path(path)
+        remove_leftovers(file)
         try:
             with replacing(file) as partial:
-                torch.save(checkpoint, partial)
-                _synchronise(partial)
+                with partial.open("wb") as content:  # torch's own writer keeps to itself why it could not write
+                    torch.save(checkpoint, content)
+                    content.flush()
+                    os.fsync(content.fileno())
                 if file.exists():
                     _keep(file)
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        except (OSError, RuntimeError) as error:
+            if not _is_full(error):
                 raise
             warnings.warn(
                 f"{file}: the disk is full: this checkpoint is not written, the last one stays; free some space",
@@ -61,17 +65,14 @@ class SafeCheckpointIO(TorchCheckpointIO):
             CheckpointError: when neither can be read.
         """
         file = Path(path)
-        candidates = [own for own in (file, _before(file)) if own.exists()]
-        if not candidates:
+        if not any(own.exists() for own in candidates(file)):
             raise FileNotFoundError(f"{file}: no such checkpoint")
         reasons = []
-        for own in candidates:
+        for own in candidates(file):
             try:
-                _check(own)
-                found: dict[str, Any] = super().load_checkpoint(str(own), map_location, weights_only=True)
-            except Exception as error:  # of the many that damaged files raise
-                lines = str(error).strip().splitlines()
-                reasons.append(f"{own}: {lines[0] if lines else type(error).__name__}")
+                found = read_checked(own, map_location)
+            except CheckpointError as error:
+                reasons.append(str(error))
                 continue
             if own != file:
                 warnings.warn(f"{reasons[0]}; the one before it is taken", RuntimeWarning, stacklevel=2)
@@ -81,12 +82,37 @@ class SafeCheckpointIO(TorchCheckpointIO):
         )
 
 
-def _check(file: Path) -> None:
-    """Reads every record against its checksum, which `torch.load` does not."""
-    with zipfile.ZipFile(file) as records:
-        damaged = records.testzip()
-    if damaged is not None:
-        raise CheckpointError(f"damaged at {damaged}")
+def _is_full(error: BaseException) -> bool:
+    """Whether there was no room for a file; torch hides that behind an error of its own."""
+    found: BaseException | None = error
+    while found is not None and not (isinstance(found, OSError) and found.errno in _NO_ROOM):
+        found = found.__context__
+    return found is not None
+
+
+def candidates(file: Path) -> tuple[Path, Path]:
+    """A checkpoint and the one before it, whether they are there or not."""
+    return file, _before(file)
+
+
+def read_checked(file: Path, map_location: Any | None = None) -> dict[str, Any]:
+    """Reads one checkpoint, every record against its checksum, which `torch.load` alone does not.
+
+    Raises:
+        CheckpointError: when it is not there, damaged, or holds more than tensors and plain values.
+    """
+    try:
+        with zipfile.ZipFile(file) as records:
+            damaged = records.testzip()
+        if damaged is not None:
+            raise CheckpointError(f"damaged at {damaged}")
+        found: dict[str, Any] = torch.load(file, map_location=map_location, weights_only=True)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{file}: no such file") from error
+    except Exception as error:  # of the many that damaged files raise
+        lines = str(error).strip().splitlines()
+        raise CheckpointError(f"{file}: {lines[0] if lines else type(error).__name__}") from error
+    return found
 
 
 def _before(file: Path) -> Path:
@@ -100,8 +126,3 @@ def _keep(file: Path) -> None:
         os.link(file, _before(file))
     except OSError:  # a file system without hard links
         shutil.copyfile(file, _before(file))
-
-
-def _synchronise(file: Path) -> None:
-    with file.open("rb") as content:
-        os.fsync(content.fileno())

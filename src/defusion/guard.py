@@ -9,7 +9,7 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from defusion.checkpoints import BEFORE
+from defusion.checkpoints import CheckpointError, candidates, read_checked
 from defusion.preemption import last_checkpoint
 
 
@@ -101,13 +101,13 @@ class NonFiniteGuard(Callback):
 
 
 def _newest_finite(last: Path | None) -> Path | None:
-    if last is None:
-        return None
-    for file in (last, last.with_name(f"{last.name}{BEFORE}")):
-        if file.exists():
-            state = torch.load(file, map_location="cpu", weights_only=True)["state_dict"]
-            if all(value.isfinite().all() for value in state.values()):
-                return file
+    for file in candidates(last) if last is not None else ():
+        try:
+            state = read_checked(file, "cpu")["state_dict"]
+        except CheckpointError:
+            continue  # not there, or damaged
+        if all(value.isfinite().all() for value in state.values()):
+            return file
     return None
 
 

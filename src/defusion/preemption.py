@@ -49,19 +49,27 @@ class Preemption(Checkpoint):
             return
         if not trainer.strategy.reduce_boolean_decision(self._asked is not None, all=False):
             return
-        file = last_checkpoint(trainer)
-        if file is not None:
-            trainer.save_checkpoint(file)
+        saved = _save(trainer)
         if trainer.is_global_zero:
             get_console().print(
                 f"asked to leave ({self._asked.name if self._asked else 'another process was'}) at step "
-                f"{trainer.global_step}: {f'saved as {file}' if file else 'nothing is saved without ModelCheckpoint'}; "
-                "go on with the same command and --ckpt_path last"
+                f"{trainer.global_step}: {saved}; go on with the same command and --ckpt_path last"
             )
         raise SystemExit(RESUMABLE)
 
     def _note(self, number: int, _: FrameType | None) -> None:
         self._asked = signal.Signals(number)
+
+
+def _save(trainer: Trainer) -> str:
+    """Writes the last checkpoint; says where, or why not."""
+    file = last_checkpoint(trainer)
+    if file is None:
+        return "nothing is saved without ModelCheckpoint"
+    before = file.stat().st_mtime_ns if file.exists() else None
+    trainer.save_checkpoint(file)
+    is_new = file.exists() and file.stat().st_mtime_ns != before
+    return f"saved as {file}" if is_new else f"{file} could not be written and is as it was"
 
 
 def last_checkpoint(trainer: Trainer) -> Path | None:

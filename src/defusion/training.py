@@ -14,7 +14,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from rich import get_console
 from torch import multiprocessing
 
-from defusion.checkpoints import SafeCheckpointIO
+from defusion.checkpoints import CheckpointError, SafeCheckpointIO
 from defusion.diffusion.module import DiffusionModule
 from defusion.estimate import estimate
 from defusion.guard import DivergedError
@@ -105,7 +105,7 @@ def train(arguments: list[str]) -> None:
 def explained(error: Exception) -> str | None:
     """What stopped a training in one line, where it can be mended; None where it is a fault of ours."""
     text = str(error)
-    if isinstance(error, DivergedError):
+    if isinstance(error, CheckpointError | DivergedError):
         return text
     if text.startswith("Caught ") and isinstance(error, OSError | ValueError):  # in a data worker, with its traceback
         return text.strip().splitlines()[-1].partition(": ")[2] or None

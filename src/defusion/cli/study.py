@@ -33,7 +33,7 @@ TRAININGS = Path("runs/ablation")
 
 def ablation(
     data: Data = None,
-    steps: TrainingSteps = 1500,
+    steps: TrainingSteps = 1000,
     seeds: Seeds = 3,
     out: Report = RESULTS,
     runs: Runs = TRAININGS,
@@ -54,7 +54,7 @@ def ablation(
 
 def peers(
     data: Data = None,
-    steps: TrainingSteps = 1500,
+    steps: TrainingSteps = 1000,
     seeds: Seeds = 3,
     out: Report = RESULTS,
     runs: Runs = TRAININGS,
