@@ -12,7 +12,7 @@ from defusion.imageio import ImageError, Picture
 log = logging.getLogger(__name__)
 
 CACHE_BYTES = 2**30
-"""Memory for decoded pictures, shared out among the workers of a loader."""
+"""Memory of a process for decoded pictures of one kind, clean ones or pairs, shared out among its data workers."""
 
 Decode: TypeAlias = Callable[[int], tuple[Picture, ...]]
 """The pictures that belong together at a position: one photograph, or the two of a pair."""

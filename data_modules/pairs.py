@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import Dataset
 
 from data_modules.crops import CropDataset, RandomGeometry
-from data_modules.decoding import PictureStore
+from data_modules.decoding import CACHE_BYTES, PictureStore
 from data_modules.photos import some_of
 from data_modules.training_sets import find_training_pairs
 from defusion.degradations.library import parse
@@ -174,7 +174,8 @@ class PairMixture:
         self.seed = seed
         self._tasks = [folder.task for folder in pairs]
         self._shares = torch.tensor(weights, dtype=torch.float64)
-        self._stores = [PictureStore(folder.__getitem__, len(folder)) for folder in pairs]
+        share = CACHE_BYTES // max(1, len(pairs))
+        self._stores = [PictureStore(folder.__getitem__, len(folder), share) for folder in pairs]
         self._geometry = RandomGeometry(crop_size)
 
     def __call__(self, index: int) -> dict[str, Any] | None:

@@ -2,12 +2,15 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
+from lightning import Trainer
 
 from defusion.diffusion.model import DefusionConfig
-from defusion.estimate import UTILISATION, Cost, estimate, measured_speed
+from defusion.estimate import UTILISATION, Cost, _Kept, estimate, measured_speed
+from defusion.training import planned_steps
 from defusion.unet.unet import UNet, UNetConfig
 
 CPU = torch.device("cpu")
@@ -42,6 +45,31 @@ def test_costs_grow_with_batch_crop_and_size() -> None:
     wider = replace(CONFIG, unet=replace(CONFIG.unet, channels=(32, 64)))  # type: ignore[arg-type]
     assert estimate(wider, 64, 2, 100, CPU).operations > 2 * first.operations
     assert estimate(CONFIG, 64, 2, 100, CPU, processes=8).samples == 16
+    accumulating = estimate(CONFIG, 64, 2, 100, CPU, accumulated=4)
+    assert accumulating.samples == 8
+    assert accumulating.operations == 4 * first.operations
+    assert accumulating.memory == first.memory
+
+
+def test_steps_are_those_of_the_nearest_end() -> None:
+    quiet: dict[str, Any] = {"accelerator": "cpu", "logger": False, "enable_checkpointing": False}
+    cases: list[tuple[dict[str, Any], float]] = [
+        ({"max_steps": 50, "max_epochs": -1}, 50),
+        ({"max_epochs": 3}, 30),
+        ({"max_steps": 20, "max_epochs": 3}, 20),
+        ({"max_epochs": 3, "accumulate_grad_batches": 4}, 9),
+        ({"max_epochs": -1}, math.inf),
+    ]
+    for options, steps in cases:
+        assert planned_steps(Trainer(**quiet, **options), 10) == steps
+
+
+def test_parameters_are_no_activations() -> None:
+    """One of a linear layer is a view of its weight."""
+    kept, layer = _Kept(), torch.nn.Linear(40, 30)
+    with torch.autograd.graph.saved_tensors_hooks(kept.pack, kept.unpack):
+        layer(torch.ones(2, 40, requires_grad=True))
+    assert kept.size == 4 * 2 * 40
 
 
 def test_days_are_operations_by_speed() -> None:

@@ -74,17 +74,24 @@ class Cost:
 
 
 def estimate(
-    config: DefusionConfig, crop: int, batch: int, steps: float, device: torch.device, processes: int = 1
+    config: DefusionConfig,
+    crop: int,
+    batch: int,
+    steps: float,
+    device: torch.device,
+    processes: int = 1,
+    accumulated: int = 1,
 ) -> Cost:
     """Counts what a training step does, on tensors without data, and times a matrix product.
 
     Args:
         config: of the model.
         crop: side of the training crops, in pixels.
-        batch: samples a step and process.
+        batch: samples that a process sees together.
         steps: of the training.
         device: that trains.
         processes: of the training.
+        accumulated: batches a step and process.
     """
     half = has_bf16(device)
     with torch.device("meta"):
@@ -108,11 +115,11 @@ def estimate(
     return Cost(
         parameters,
         trained,
-        operations=counter.get_total_flops() * (1 + _BACKWARD) * batch,
+        operations=counter.get_total_flops() * (1 + _BACKWARD) * batch * accumulated,
         memory=4.0 * (2 * parameters + (1 + _OPTIMISER) * trained) + activations,
         speed=measured_speed(device),
         steps=steps,
-        samples=batch * processes,
+        samples=batch * processes * accumulated,
     )
 
 
@@ -131,7 +138,7 @@ def measured_speed(device: torch.device) -> float:
 
 
 class _Kept:
-    """The bytes that autograd keeps for the backward pass, parameters not counted."""
+    """The bytes that autograd keeps for the backward pass, parameters and their views not counted."""
 
     def __init__(self) -> None:
         self.size = 0
@@ -139,7 +146,8 @@ class _Kept:
         self._alive: list[Tensor] = []  # so that no identity is given twice
 
     def pack(self, x: Tensor) -> Tensor:
-        if not isinstance(x, nn.Parameter) and id(x) not in self._seen:
+        is_parameter = isinstance(x, nn.Parameter) or isinstance(x._base, nn.Parameter)
+        if not is_parameter and id(x) not in self._seen:
             self._seen.add(id(x))
             self._alive.append(x)
             self.size += x.numel() * x.element_size()

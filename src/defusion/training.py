@@ -61,14 +61,14 @@ class TrainingCLI(LightningCLI):
         """Says what the training of a diffusion will cost."""
         if isinstance(self.model, DiffusionModule) and self.trainer.is_global_zero:
             data: Any = self.datamodule
-            steps = self.trainer.max_steps if self.trainer.max_steps > 0 else math.inf
             cost = estimate(
                 self.model.model.config,
                 data.crop_size,
                 data.batch_size,
-                steps,
+                planned_steps(self.trainer, data.steps_per_epoch),
                 default_device(),
                 self.trainer.world_size,
+                self.trainer.accumulate_grad_batches,
             )
             get_console().print(cost.table())
 
@@ -82,6 +82,14 @@ class TrainingCLI(LightningCLI):
             folder = Path(self.trainer.default_root_dir) / "weights"
             self.model.save_weights(folder)
             print(f"weights: {folder}")
+
+
+def planned_steps(trainer: Trainer, batches_per_epoch: int) -> float:
+    """Optimiser steps of the whole training; infinite without an end."""
+    limits = [float(trainer.max_steps)] if trainer.max_steps > 0 else []
+    if trainer.max_epochs is not None and trainer.max_epochs > 0:
+        limits.append(trainer.max_epochs * math.ceil(batches_per_epoch / trainer.accumulate_grad_batches))
+    return min(limits, default=math.inf)
 
 
 def train(arguments: list[str]) -> None:

@@ -73,6 +73,8 @@ def test_a_picture_is_restored_and_keeps_what_its_file_held(page: Page, photo: P
         assert result.info["dpi"] == pytest.approx((300, 300), abs=0.1)
     assert "rain:0.5, strength 0.5, 1 step" in words
     assert told == [0]
+    page.restore(str(photo), ["rain"], MIDDLE, None, 0.5, 1)
+    assert not path.exists()  # the page keeps no more than the last one
 
 
 def test_pictures_of_a_chart_show_it_too(page: Page, tmp_path: Path, photo: Path) -> None:

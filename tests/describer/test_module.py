@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 from lightning import Trainer
+from PIL import Image
 
+from data_modules.pairs import PairSource
 from data_modules.plan import SynthesisConfig
 from data_modules.restoration import RestorationDataModule
 from data_modules.synthesis import Synthesis
@@ -98,8 +100,18 @@ def test_data_that_do_not_fit_are_refused(folder: str, tmp_path: Path) -> None:
     options = {"crop_size": 32, "batch_size": 2, "workers": 0, "validation_size": 32, "validation_photos": 1}
     other = SynthesisConfig(chart=CHART)
     wrong = replace(SHOWN, chart=Chart(64))
-    for synthesis, message in ((other, "canonical: expected true"), (wrong, "expected the tokenizer's grounds")):
-        data = RestorationDataModule(synthesis=synthesis, **options)  # type: ignore[arg-type]
+    partial = replace(SHOWN, matched=0.6, partial=0.1)
+    for path in ("input/a.png", "target/a.png"):
+        (tmp_path / path).parent.mkdir()
+        Image.new("RGB", (40, 40)).save(tmp_path / path)
+    real = [PairSource(str(tmp_path), "rain")]
+    for synthesis, pairs, message in (
+        (other, [], "canonical: expected true"),
+        (wrong, [], "expected the tokenizer's grounds"),
+        (partial, [], "partial: expected 0"),
+        (SHOWN, real, "data.pairs: expected none"),
+    ):
+        data = RestorationDataModule(synthesis=synthesis, pairs=pairs, **options)  # type: ignore[arg-type]
         trainer = Trainer(fast_dev_run=True, accelerator="cpu", logger=False, enable_progress_bar=False)
         with pytest.raises(ValueError, match=message):
             trainer.fit(learner(folder), data)

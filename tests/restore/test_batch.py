@@ -226,9 +226,11 @@ def test_what_is_missing_is_listed_and_the_rest_restored(
 
 def test_grids_are_drawn(run: Run, holiday: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (holiday / "b.jpg").write_bytes(b"no picture")
-    arguments = ("holiday", "--out", "out", "--instruction", "rain", "--grid")
+    arguments = ("holiday", "gone.png", "--out", "out", "--instruction", "rain", "--grid")
     assert run(*arguments) == 1
-    assert "b.jpg: empty, or not a picture" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "b.jpg: empty, or not a picture" in said
+    assert "2 of 4 pictures failed" in said
     for name in ("a.png", "deep/c.png"):
         assert read_image(f"out/{name}_grid.png").shape[1] > 5 * 256
     assert run(*arguments) == 1

@@ -55,6 +55,13 @@ def test_what_is_not_there_stops_nothing_else(folder: Callable[[Sequence[str]], 
     assert all(found.missing.values())
 
 
+def test_a_name_that_is_too_long_stops_nothing_else(folder: Callable[[Sequence[str]], Path]) -> None:
+    folder(["a.png"])
+    found = find_places(["x" * 300, "a.png"], Path("out"))
+    assert [own.name for own in found.places] == ["a.png"]
+    assert found.missing == {"x" * 300: "File name too long"}
+
+
 def test_names_never_collide_whatever_the_order(folder: Callable[[Sequence[str]], Path]) -> None:
     folder(["x/a.png", "y/a.png", "y/z/a.png", "b.png", "b.jpg"])
     given = ["x/a.png", "y/a.png", "y/z/a.png", "b.png", "b.jpg"]

@@ -260,6 +260,51 @@ def test_colours_are_converted_and_their_profile_stays(suffix: str, colours: np.
         assert np.abs(np.asarray(again).astype(int) - colours).max() <= 4
 
 
+@pytest.mark.parametrize("bits", [8, 16])
+def test_without_room_for_a_profile_colours_become_srgb(bits: int, colours: np.ndarray, tmp_path: Path) -> None:
+    if bits == 8:
+        Image.fromarray(colours).save(tmp_path / "a.png", icc_profile=swapped_profile())
+    else:
+        deep = colours.astype(np.uint16) * 257
+        tifffile.imwrite(tmp_path / "a.tif", deep, photometric="rgb", iccprofile=swapped_profile())
+    stored = read_stored(tmp_path / ("a.png" if bits == 8 else "a.tif"))
+    write_stored(tmp_path / "a.bmp", as_batch(stored.samples)[0][0], stored)
+    with Image.open(tmp_path / "a.bmp") as again:
+        assert np.abs(np.asarray(again)[..., [GREEN, RED, BLUE]].astype(int) - colours).max() <= 4
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_the_transparent_colour_of_16_bits_stays_transparent(colour: bool, tmp_path: Path) -> None:
+    levels = np.random.default_rng(0).integers(0, 2**16, (9, 12, 3), dtype=np.uint16)
+    if not colour:
+        levels = levels[..., :1]
+    levels[2, 3] = 7
+    plain = cv2.imencode(".png", levels)[1].tobytes()
+    chunk = BytesIO()
+    PngImagePlugin.putchunk(chunk, b"tRNS", b"\0\7" * levels.shape[2])
+    (tmp_path / "a.png").write_bytes(plain[:33] + chunk.getvalue() + plain[33:])
+    stored = read_stored(tmp_path / "a.png")
+    write_stored(tmp_path / "b.png", as_batch(stored.samples)[0][0], stored)
+    for alpha in (stored.alpha, read_stored(tmp_path / "b.png").alpha):
+        assert alpha is not None
+        assert alpha[2, 3] == 0
+        assert np.count_nonzero(alpha == 65535) == alpha.size - 1
+
+
+def test_metadata_too_long_for_the_format_is_left_out_and_named(colours: np.ndarray, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.ImageDescription] = "x" * 70_000
+    Image.fromarray(colours).save(tmp_path / "a.png", exif=exif)
+    stored = read_stored(tmp_path / "a.png")
+    restored = as_batch(stored.samples)[0][0]
+    assert write_stored(tmp_path / "b.jpg", restored, stored) == ("exif",)
+    assert write_stored(tmp_path / "b.webp", restored, stored) == ()
+    with Image.open(tmp_path / "b.jpg") as again:
+        assert not again.getexif()
+    with Image.open(tmp_path / "b.webp") as again:
+        assert len(again.getexif()[ExifTags.Base.ImageDescription]) == 70_000
+
+
 def test_colours_beyond_srgb_stay_where_nothing_is_removed(colours: np.ndarray, tmp_path: Path) -> None:
     """Of a wide profile: as they were, exactly; and where something is removed they move with the others."""
     Image.fromarray(colours).save(tmp_path / "a.png", icc_profile=wide_profile())

@@ -1,6 +1,7 @@
 """The page: a picture, what is to be removed from it, shown on a chart, and the restoration beside it."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,7 @@ Report: TypeAlias = Callable[[float], object]
 """Is told what share of the work is done."""
 
 _CHART_SIDE = 256
+_RESULT = "result-"
 _CSS = "footer {display: none !important} .chart img {image-rendering: pixelated}"
 
 
@@ -37,7 +39,7 @@ class Page:
 
     Args:
         restorer: the model.
-        folder: where results are written, to be downloaded.
+        folder: where the last result is written, to be downloaded.
     """
 
     def __init__(self, restorer: Restorer, folder: Path) -> None:
@@ -81,8 +83,8 @@ class Page:
             report: is told how far it is.
 
         Returns:
-            The picture before and after, uint8 (H, W, 3); the file of the result, of the kind of the picture's; and
-            what was removed, in words.
+            The picture before and after, uint8 (H, W, 3); the file of the result, of the kind of the picture's, which
+            the next restoration removes; and what was removed, in words.
 
         Raises:
             ValueError: without a picture or a degradation, or for files that cannot be read.
@@ -102,7 +104,9 @@ class Page:
         lq = as_batch(stored.samples)[0][0]
         found = self.restorer(lq, instruction, strength=strength, steps=steps, watch=_watched(report))
         suffix = path.suffix if path.suffix.lower() in FORMATS else ".png"
-        result = Path(mkdtemp(dir=self.folder)) / f"{path.stem}_restored{suffix}"
+        for old in self.folder.glob(f"{_RESULT}*"):  # Gradio has a copy, which it removes in time
+            shutil.rmtree(old, ignore_errors=True)
+        result = Path(mkdtemp(prefix=_RESULT, dir=self.folder)) / f"{path.stem}_restored{suffix}"
         write_stored(result, found.image, stored)
         return (to_uint8(lq), found.numpy()), result, f"removed: {words}, strength {strength:g}, {steps} step(s)"
 

@@ -76,7 +76,7 @@ def restore(
             drawn = strength_grid(restorer, to_tensor(read_image(place.source)), shown, seed=seed)
             _new(out / f"{place.name}_grid.png", overwrite, lambda file: write_png(file, np.asarray(drawn)))
 
-        _end(_each(found, "drawing", draw), len(found.places))
+        _end(_each(found, "drawing", draw), len(found.places) + len(found.missing))
         return
     batch = Batch(restorer, out, How(shown, graded, steps, seed, tile, quality), checksum(folder), overwrite)
     results = batch.run(found)

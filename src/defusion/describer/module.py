@@ -64,8 +64,15 @@ class DescriberModule(OptimizedModule):
         data: Any = getattr(self.trainer, "datamodule", None)
         self.describer.tokenizer.config.check_chart(data)
         synthesis = getattr(getattr(data, "synthesis", None), "config", None)
-        if synthesis is not None and not synthesis.canonical:
+        if synthesis is None:
+            return
+        if not synthesis.canonical:
             raise ValueError("data.synthesis.canonical: expected true, for a describer writes on the canonical chart")
+        for name in ("type_matched", "partial"):
+            if getattr(synthesis, name):
+                raise ValueError(f"data.synthesis.{name}: expected 0, for a describer writes all that is wrong with lq")
+        if data.pairs:
+            raise ValueError("data.pairs: expected none, for nobody knows what a chart would show of real pairs")
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Cross-entropy of names and codes, and the error of the severities that are there."""

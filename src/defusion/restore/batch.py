@@ -165,12 +165,11 @@ class Batch:
             lq[0], how.instruction, strength=how.strength, steps=how.steps, seed=how.seed, tile=how.tile, watch=watch
         )
         self.ledger.add(stamp | {"begun": time.time_ns()})  # before the file: what comes after it is ours
-        write_stored(target, found.image, stored, how.quality)
+        left_out = write_stored(target, found.image, stored, how.quality)
         if len(self.results.cells) < _MOST_CELLS:
             self.results.cells.append(_cells(place.name, found))
-        return Result(
-            str(place.source), place.name, "restored", found.instruction.shown, f"{lq.shape[3]} x {lq.shape[2]}"
-        )
+        note = found.instruction.shown + "".join(f"; {name} left out, too long for this format" for name in left_out)
+        return Result(str(place.source), place.name, "restored", note, f"{lq.shape[3]} x {lq.shape[2]}")
 
     def _is_done(self, target: Path, stamp: Row) -> bool:
         """Whether the target was written from this very file in this very way, by a run that may have been killed."""

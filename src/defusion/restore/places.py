@@ -1,6 +1,7 @@
 """Which pictures are restored, and where each result goes: no two to one place."""
 
 import glob
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -62,6 +63,9 @@ def find_places(
         except ImageError as error:
             missing[str(given)] = error.reason
             continue
+        except OSError as error:  # a name that is too long, a folder that may not be entered
+            missing[str(given)] = error.strerror or str(error)
+            continue
         for file in files:
             whole = file.resolve()
             searched = given.is_dir() and (out is None or not _lies_in(given.resolve(), out))
@@ -83,7 +87,7 @@ def _named(inputs: Sequence[str], listed: Iterable[str], missing: dict[str, str]
             if not lines:
                 missing["-"] = "no paths on standard input"
             named += [(Path(line), True) for line in lines]
-        elif Path(own).exists() or not any(sign in own for sign in _WILD):
+        elif os.path.exists(own) or not any(sign in own for sign in _WILD):
             named.append((Path(own), True))
         else:
             fitting = [Path(path) for path in sorted(glob.glob(own, recursive=True))]

@@ -4,7 +4,7 @@ import re
 import struct
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -41,6 +41,9 @@ QUALITY = 95
 
 _TRANSPARENT = ("PNG", "TIFF", "WEBP", "AVIF")
 _DEEP = ("PNG", "TIFF")
+_NO_PROFILE = ("BMP",)
+_JPEG_MOST = 65_000
+"""Bytes of a piece of metadata in a JPEG: 64 KiB with its header."""
 _XMP = ("xmp", "XML:com.adobe.xmp")
 _XMP_TAG = 700
 _TURN = re.compile(rb'tiff:Orientation="[0-9]"|<tiff:Orientation>[0-9]</tiff:Orientation>')
@@ -100,23 +103,28 @@ def read_stored(path: Path | str) -> StoredPicture:
             return StoredPicture(colours, alpha, is_grey(head), profile, metadata=metadata)
         if upright.mode in GREY_16_BIT:
             levels = np.asarray(upright).clip(0, 65535).astype(np.uint16)
-            return StoredPicture(np.repeat(levels[..., None], 3, 2), None, True, profile, metadata=metadata)
+            clear = picture.info.get("transparency")  # one level of grey
+            alpha = np.where(levels == clear, 0, 65535).astype(np.uint16) if clear is not None else None
+            return StoredPicture(np.repeat(levels[..., None], 3, 2), alpha, True, profile, metadata=metadata)
         return _shallow(upright, profile, metadata)
 
 
-def write_stored(path: Path | str, restored: Tensor, like: StoredPicture, quality: int = QUALITY) -> None:
+def write_stored(path: Path | str, restored: Tensor, like: StoredPicture, quality: int = QUALITY) -> tuple[str, ...]:
     """Writes a picture as another one was stored, in the format that its name says; whole or not at all.
 
     Grey stays grey, and transparency, colour profile, resolution and metadata stay where the format has them; 16 bits
     where it is PNG or TIFF. What the file was turned by is turned already. Colours that sRGB cannot hold move by as
     much as those it can: nothing removed is nothing changed. Without transparency in the format the picture is put over
-    white.
+    white; without colour profiles it becomes sRGB.
 
     Args:
         path: ends in one of `FORMATS`.
         restored: (3, H, W) in [0, 1].
         like: of the same height and width.
         quality: of JPEG, WebP and AVIF, 1 to 100.
+
+    Returns:
+        What metadata the format has no room for, by name, as ("exif",).
 
     Raises:
         ValueError: for another suffix or size.
@@ -130,18 +138,24 @@ def write_stored(path: Path | str, restored: Tensor, like: StoredPicture, qualit
     samples = _levels(restored, deep)
     if samples.shape != like.samples.shape:
         raise ValueError(f"restored: expected the size of the picture {like.samples.shape}, got {samples.shape}")
-    if like.own is not None and like.profile is not None:
+    if form in _NO_PROFILE:
+        if like.own is None and not like.grey:  # 16 bits that were not converted
+            samples = np.asarray(to_srgb(Image.fromarray(samples), like.profile))
+    elif like.own is not None and like.profile is not None:
         before, after = (_from_srgb(own, like.profile).astype(np.int16) for own in (like.samples, samples))
         samples = np.clip(like.own + (after - before), 0, 255).astype(np.uint8)
     if like.grey:
         samples = samples.mean(2).round().astype(samples.dtype)[..., None]
     if like.alpha is not None:
         samples = _with_alpha(samples, like.alpha, form in _TRANSPARENT)
+    too_long = tuple(key for key in ("exif", "xmp") if form == "JPEG" and len(like.metadata.get(key, b"")) > _JPEG_MOST)
+    like = replace(like, metadata={key: value for key, value in like.metadata.items() if key not in too_long})
     with replacing(path) as partial:
         if deep:
             _write_deep(partial, form, samples, like)
         else:
             _write(partial, form, samples, like, quality)
+    return too_long
 
 
 def _head(path: Path) -> bytes:
