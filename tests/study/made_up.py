@@ -91,15 +91,18 @@ def _steps(seed: int) -> list[Measurement]:
 
 
 def _inside(seed: int) -> list[Measurement]:
-    """Of the reference alone: a parameter-matched instruction is worth 0.5 dB at 0.8, nothing at 0.5."""
+    """Of the reference alone: a parameter-matched instruction is worth 0.5 dB at 0.8 and 1, nothing at 0.5."""
     composites = measurement("composites-2", 26, seed, ("rain+haze", "snow+haze"))
     typed = [measurement(f"severity-{own}", 31 - own, seed, severity=own) for own in (0.2, 0.8)]
-    matched = [(0.2, 30.9), (0.5, 30.0), (0.8, 30.7)]
+    matched = [(0.2, 30.9, 0.1), (0.5, 30.0, 0.1), (0.8, 30.7, 0.1), (1.0, 28.5, None)]
     return [
         composites,
         *typed,
         *(
-            replace(measurement(f"parameter-matched-{own}", level, seed, severity=own), instruction="parameter-matched")
-            for own, level in matched
+            replace(
+                measurement(f"parameter-matched-{own}", level, seed, severity=own, lpips=lpips),
+                instruction="parameter-matched",
+            )
+            for own, level, lpips in matched
         ),
     ]

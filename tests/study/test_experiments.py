@@ -105,8 +105,9 @@ def test_the_command_line_merges_the_files_alike(name: str) -> None:
     assert config_of_the_command_line(VARIANTS[name]) == config_of(VARIANTS[name])
 
 
-def test_the_bridges_alone_differ_in_no_more_than_the_bridge_and_the_width() -> None:
-    adaln, decoder = (config_of(VARIANTS[name]) for name in ("bridge_alone", "decoder"))
+@pytest.mark.parametrize("names", [("bridge_alone", "decoder"), (REFERENCE, "decoder_concatenate")])
+def test_the_bridges_differ_in_no_more_than_the_bridge_and_the_width(names: tuple[str, str]) -> None:
+    adaln, decoder = (config_of(VARIANTS[name]) for name in names)
     assert isinstance(adaln.unet, UNetConfig)
     assert isinstance(decoder.unet, UNetConfig)
     assert (adaln.unet.bridge, decoder.unet.bridge) == ("adaln", "decoder")

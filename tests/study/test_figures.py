@@ -54,12 +54,13 @@ def test_each_sampler_is_a_curve_in_the_order_of_its_steps() -> None:
 def test_a_curve_is_the_mean_of_its_seeds_where_all_have_one() -> None:
     curves = {"full": [line(1, 2, 3), line(3, 4, 5, start=20)], "plain": [line(0, 1, 1)]}
     (panel,) = curves_figure(curves).axes
-    full, plain = panel.lines[:2]
+    full, *each, plain, _, _ = panel.lines
     x, y = full.get_xdata(), full.get_ydata()
     assert (x[0], x[-1]) == (20, 30)  # type: ignore[index]
     assert (y[0], y[-1]) == pytest.approx((2.5, 3.5))  # type: ignore[index]
+    assert [own.get_ydata()[0] for own in each] == pytest.approx([2, 3])  # type: ignore[index]
     assert plain.get_ydata()[-1] == pytest.approx(1)  # type: ignore[index]
-    assert sorted(text.get_text() for text in panel.texts) == ["full +3.50", "plain +1.00"]
+    assert sorted(text.get_text() for text in panel.texts) == ["full", "plain"]
 
 
 def test_names_at_the_ends_of_lines_are_not_over_each_other() -> None:

@@ -80,7 +80,7 @@ def test_the_reference_is_measured_in_every_way(
     assert names == [
         *("main", "steps-1", "steps-2", "steps-4", "sde-2", "sde-4"),
         *("severity-0.2", "severity-0.8"),
-        *("parameter-matched-0.2", "parameter-matched-0.5", "parameter-matched-0.8"),
+        *(f"parameter-matched-{severity}" for severity in (0.2, 0.5, 0.8, 0.1, 1.0)),
         *("composites-2", "severity-0.1", "severity-1.0", "composites-3"),
     ]
     tasks = {own.name: [image.task for image in own.images] for own in scores.measurements}
@@ -93,7 +93,8 @@ def test_the_reference_is_measured_in_every_way(
     steps_1, by_ddim, by_sde = (scores.measurement(name) for name in ("steps-1", "steps-4", "sde-4"))
     assert steps_1 == replace(scores.main, name="steps-1")
     assert mean(by_ddim) != mean(by_sde)
-    for severity, name in ((0.2, "severity-0.2"), (0.5, "main"), (0.8, "severity-0.8")):
+    for severity in (0.1, 0.2, 0.5, 0.8, 1.0):
+        name = "main" if severity == 0.5 else f"severity-{severity}"
         matched, typed = scores.measurement(f"parameter-matched-{severity}"), scores.measurement(name)
         assert matched is not None
         assert typed is not None
@@ -113,7 +114,7 @@ def test_severities_and_composites_of_the_training_are_those_of_its_file() -> No
     assert len(synthesis["composites"]) == COMPOSITES
 
 
-@pytest.mark.parametrize("name", ["no_gate", "label", "text", "no_instruction", "plain"])
+@pytest.mark.parametrize("name", ["no_gate", "label", "text", "no_instruction"])
 def test_generalisation_is_measured_of_the_networks_that_are_compared(name: str, tmp_path: Path) -> None:
     assert ways_of(planned(name, tmp_path)) == (MAIN, *GENERAL)
     assert set(GENERAL) < set(WAYS)
@@ -181,6 +182,31 @@ def test_scores_hold_for_their_photographs_metrics_weights_and_ways(
         assert not is_measured(run, ONE, None)
     write_json(run.training.weights / "config.json", {"sha256": "of other weights"})
     assert not is_measured(run, ONE, None)
+
+
+def test_ways_that_are_measured_are_not_measured_again(
+    model: Defusion, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    run, taken = run_of("label", tmp_path, model), list[str]()
+    whole = measuring._Pictures.measured
+
+    def measured(self: Any, way: Way, restore: measuring.Restore) -> Measurement:
+        taken.append(way.name)
+        return whole(self, way, restore)
+
+    monkeypatch.setattr(measuring._Pictures, "measured", measured)
+    monkeypatch.setattr(ways, "GENERAL", GENERAL[:1])
+    first = measure(run, ONE, None)
+    monkeypatch.setattr(ways, "GENERAL", (replace(GENERAL[0], steps=2), *GENERAL[1:]))
+    assert not is_measured(run, ONE, None)
+    second = measure(run, ONE, None)
+    assert taken == ["main", "severity-0.1", "severity-0.1", "severity-1.0", "composites-3"]
+    assert second.main == first.main
+    assert [own.name for own in second.measurements] == ["main", *(way.name for way in GENERAL)]
+    other = Pictures(size=(18, 20), paired=False)
+    other.names = ["a"]
+    measure(run, other, None)
+    assert taken[5:] == ["main", "severity-0.1", "severity-1.0", "composites-3"]
 
 
 def test_other_weights_of_lpips_are_another_measurement(model: Defusion, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ def value(arguments: list[str], name: str) -> str:
 def test_every_variant_is_trained_with_every_seed_in_a_folder_of_its_own(tmp_path: Path) -> None:
     own = study(tmp_path, seeds=3)
     runs = own.runs([*own.variants(), *own.peers()])
-    assert len(runs) == 3 * 16
+    assert len(runs) == 3 * 17
     assert len({run.training.folder for run in runs}) == len(runs)
     assert runs[0].training.folder == tmp_path / "runs" / "100-steps" / "full" / "seed0"
     assert {run.seed for run in runs} == {0, 1, 2}

@@ -178,11 +178,14 @@ def test_both_samplers_begin_at_the_one_step_that_is_measured(results: Results) 
 
 def test_instructions_are_compared_on_the_same_severities(results: Results) -> None:
     rows = cells(matched_table(results))
-    assert list(rows) == ["severity", "0.2", "0.5", "0.8"]
+    assert list(rows) == ["severity", "0.2", "0.5", "0.8", "1.0"]
     place = rows["severity"].index("type- less parameter-matched: PSNR, dB")
     assert leading(rows["0.8"][place]) == pytest.approx(-0.5, abs=0.2)
     assert rows["0.8"][place].endswith("supported")
     assert rows["0.5"][place].endswith("not decided")
+    assert leading(rows["1.0"][place]) == pytest.approx(-0.5, abs=0.2)
+    assert rows["1.0"][-1] == "", "LPIPS was not measured there"
+    assert rows["0.8"][-1]
 
 
 def test_generalisation_is_tested_outside_of_the_training_against_inside(results: Results) -> None:
@@ -200,16 +203,16 @@ def test_generalisation_is_tested_outside_of_the_training_against_inside(results
         "severity 0.5: rain+snow+haze": "outside",
     }
     outside = {line[2]: line for line in lines if line[0].startswith("severity 1.0")}
-    assert list(outside) == ["full", "no_gate", "label", "text", "no_instruction", "plain"]
+    assert list(outside) == ["full", "no_gate", "label", "text", "no_instruction"]
     assert {name: line[3] for name, line in outside.items() if line[3]} == {
         "label": "full",
         "text": "full",
         "no_instruction": "no_gate",
-        "plain": "full",
     }
-    assert leading(outside["plain"][6]) == pytest.approx(-4, abs=0.2)
-    assert leading(outside["plain"][7]) == pytest.approx(-2, abs=0.2)
-    assert outside["plain"][7].endswith("supported")
+    level = 2 * (29.1 - 30)
+    assert leading(outside["no_instruction"][6]) == pytest.approx(level, abs=0.2)
+    assert leading(outside["no_instruction"][7]) == pytest.approx(level / 2, abs=0.2)
+    assert outside["no_instruction"][7].endswith("supported")
     assert outside["label"][7].endswith("contradicted")
     assert not any(line[7] for line in lines if line[1] == "in training")
 
@@ -272,6 +275,15 @@ def test_lpips_that_one_run_lacks_is_left_out() -> None:
     own = Results([scores("full"), scores("label", lpips=None)])
     assert own.metrics == ("psnr", "ssim")
     assert "LPIPS" not in claims_table(own)
+    assert "LPIPS was not measured of all runs (not of label, seed 0)." in words.reading(own)
+    assert "LPIPS was not measured. " in words.reading(Results([scores("full", lpips=None)]))
+    assert "LPIPS was not measured" not in words.reading(Results([scores("full")]))
+
+
+def test_lpips_of_several_networks_is_refused() -> None:
+    by_one, by_another = (replace(scores(name), identity={"lpips": name}) for name in ("full", "label"))
+    with pytest.raises(ValueError, match="one network, got several; measure all runs with one --lpips"):
+        Results([by_one, by_another])
 
 
 def test_the_section_is_replaced_and_the_rest_kept(tmp_path: Path) -> None:

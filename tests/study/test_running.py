@@ -220,7 +220,7 @@ def test_the_commands_plan_and_report(repository: Path, capsys: pytest.CaptureFi
     assert run("ablation", "--dry-run", "--seeds", "1") == 0
     assert run("peers", "--dry-run", "--steps", "30") == 0
     assert not (repository / "runs").exists()
-    assert "0 of 13 runs are done" in capsys.readouterr().out
+    assert "0 of 14 runs are done" in capsys.readouterr().out
     runner = Runner(Study(None, 100, 1), PHOTOGRAPHS)
     for own in [*runner.study.variants(["full"]), *runner.study.peers()]:
         finish(runner.study.timing(own))

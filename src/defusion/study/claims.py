@@ -23,7 +23,8 @@ VARIANTS: Mapping[str, str] = {
     "no_null_subtraction": "tokens of the instruction alone, not less those of the clean ground; no gate",
     "continuous": "features before quantisation",
     "concatenate": "the picture enters by concatenation alone; widened",
-    "decoder": "the picture enters by features added in the decoder alone; widened",
+    "decoder_concatenate": "features of the picture added in the decoder, not the bridge; widened",
+    "decoder": "the picture enters by features added in the decoder alone, of which the encoder sees nothing; widened",
     UNCONCATENATED: "the picture enters by the bridge alone",
     UNGATED: "no gate of the last features",
 }
@@ -83,7 +84,8 @@ CLAIMS = (
     Claim("continuous", "Quantised tokens are better than continuous ones"),
     Claim("concatenate", "The bridge beside concatenation helps"),
     Claim("concatenate", "The bridge alone is better than concatenation alone", UNCONCATENATED),
-    Claim("decoder", "The bridge in every block is better than features added in the decoder alone", UNCONCATENATED),
+    Claim("decoder_concatenate", "The bridge is better than features added in the decoder, beside concatenation"),
+    Claim("decoder", "The bridge alone is better than features added in the decoder alone", UNCONCATENATED),
     Claim(UNCONCATENATED, "Concatenation beside the bridge helps"),
     Claim(UNGATED, "The gate of the last features helps"),
 )
@@ -99,7 +101,6 @@ GENERALISING: Mapping[str, str] = {
     "label": REFERENCE,
     "text": REFERENCE,
     "no_instruction": UNGATED,
-    "plain": REFERENCE,
 }
 """Networks that are measured outside of their training too -> the reference that a visual instruction instructs.
 

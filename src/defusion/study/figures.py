@@ -95,7 +95,7 @@ def perception_figure(steps: Sequence[Step]) -> Figure:
 
 
 def curves_figure(curves: Mapping[str, Sequence[Sequence[CurvePoint]]]) -> Figure:
-    """Validation gain against seconds of training: a line a network, the mean of its seeds, and a band over them.
+    """Validation gain against seconds of training: a line a network, the mean of its seeds, and thin ones of each.
 
     Args:
         curves: network -> seed's curve, in the order of time, at least one point each.
@@ -108,12 +108,13 @@ def curves_figure(curves: Mapping[str, Sequence[Sequence[CurvePoint]]]) -> Figur
         seconds, gains = _resampled(seeds)
         middle = gains.mean(0)
         panel.plot(seconds, middle, color=colour, marker=marker, markevery=[len(seconds) - 1], label=name)
-        panel.fill_between(seconds, gains.min(0), gains.max(0), color=colour, alpha=0.18, linewidth=0)
+        for own in gains:
+            panel.plot(seconds, own, color=colour, alpha=0.35, linewidth=0.6)
         ends[name] = (seconds[-1], middle[-1], colour)
     panel.axhline(0, color="#666666", linewidth=0.8)
     panel.set_xlabel("seconds of training")
     panel.set_ylabel("gain in PSNR on validation, dB")
-    panel.set_title("Learning: mean of the seeds, band from the lowest to the highest", fontsize=10)
+    panel.set_title("Learning: mean of the seeds, thin lines each of them", fontsize=10)
     panel.margins(x=0.24)
     panel.set_xlim(left=0)
     _tidy(panel)
@@ -160,14 +161,12 @@ def _bars(panel: Axes, differences: Sequence[Estimate]) -> None:
 
 
 def _label_ends(panel: Axes, ends: Mapping[str, tuple[float, float, str]]) -> None:
-    """Writes the names and the last values beside the ends of lines, (x, y, colour) each, none over another."""
+    """Writes the names beside the ends of lines, (x, y, colour) each, none over another."""
     low, high = panel.get_ylim()
     gap, above = _LINE * (high - low), -math.inf
     for name, (x, y, colour) in sorted(ends.items(), key=lambda item: item[1][1]):
         above = max(y, above + gap)
-        panel.annotate(
-            f"{name} {y:+.2f}", (x, above), (9, 0), textcoords="offset points", color=colour, fontsize=9, va="center"
-        )
+        panel.annotate(name, (x, above), (9, 0), textcoords="offset points", color=colour, fontsize=9, va="center")
 
 
 def _tidy(panel: Axes, axis: str = "both") -> None:

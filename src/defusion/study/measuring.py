@@ -76,7 +76,7 @@ def measure(
     perceptual: Perceptual | None,
     watch: Callable[[Sequence[Way]], Iterable[Way]] = iter,
 ) -> Scores:
-    """Scores a trained run and writes `scores.json`, whole or not at all.
+    """Scores a trained run and writes `scores.json`, whole or not at all; ways that it has already are not taken anew.
 
     Args:
         run: trained to the end.
@@ -86,13 +86,16 @@ def measure(
     """
     restore, parameters = _of_peer(run) if run.variant.peer else _of_diffusion(run)
     record, tokenizer = Record.read(run.training.folder), run.training.tokenizer
-    pictures = _Pictures(photographs, perceptual)
+    identity = identity_of(run, photographs, perceptual)
+    pictures, known = _Pictures(photographs, perceptual), _measured_before(run, identity)
     done: list[Measurement] = []
     for way in watch(ways_of(run)):
-        again = bool(done) and replace(way, name=MAIN.name) == MAIN
-        done.append(replace(done[0], name=way.name) if again else pictures.measured(way, restore))
-    if run.variant.peer:
-        done = [replace(own, instruction="none", sampler="none") for own in done]
+        found = known.get(way)
+        if found is None and done and replace(way, name=MAIN.name) == MAIN:
+            found = replace(done[0], name=way.name)
+        if found is None:
+            found = pictures.measured(way, restore)
+        done.append(replace(found, instruction="none", sampler="none") if run.variant.peer else found)
     scores = Scores(
         variant=run.variant.name,
         seed=run.seed,
@@ -103,10 +106,23 @@ def measure(
         curve=record.curve,
         measurements=tuple(done),
         provenance=provenance_of(run.training.folder, SIZE),
-        identity=identity_of(run, photographs, perceptual),
+        identity=identity,
     )
     scores.write(run.scores)
     return scores
+
+
+def _measured_before(run: Run, identity: dict[str, Any]) -> dict[Way, Measurement]:
+    """What `scores.json` holds, by way, where all but the ways is as it is now."""
+    try:
+        scores = Scores.read(run.scores)
+    except ScoresError:
+        return {}
+    if {**scores.identity, "ways": identity["ways"]} != identity:
+        return {}
+    ways = [Way(**{**own, "tasks": tuple(own["tasks"])}) for own in scores.identity["ways"]]
+    found = {way: scores.measurement(way.name) for way in ways}
+    return {way: own for way, own in found.items() if own is not None}
 
 
 class _Pictures:

@@ -21,7 +21,7 @@ class Results:
             others by name.
 
     Raises:
-        ValueError: without scores, or for a variant and seed that comes twice.
+        ValueError: without scores, for a variant and seed that comes twice, or for LPIPS of several networks.
     """
 
     def __init__(self, scores: Iterable[Scores]) -> None:
@@ -30,6 +30,9 @@ class Results:
             if own.seed in found.setdefault(own.variant, {}):
                 raise ValueError(f"scores: expected each run once, got {own.variant} with seed {own.seed} twice")
             found[own.variant][own.seed] = own
+        networks = {own.identity.get("lpips") for runs in found.values() for own in runs.values()} - {None}
+        if len(networks) > 1:
+            raise ValueError("scores: expected LPIPS of one network, got several; measure all runs with one --lpips")
         if not found:
             raise ValueError("scores: expected those of at least one run, got none; measure a trained network first")
         order = {name: place for place, name in enumerate(_ORDER)}
@@ -67,6 +70,11 @@ class Results:
         """The metrics that every network was measured by: of "psnr", "ssim", "lpips"."""
         rows = [own.main.metrics for own in self.runs]
         return tuple(name for name in ("psnr", "ssim", "lpips") if all(name in row for row in rows))
+
+    @cached_property
+    def without_lpips(self) -> tuple[str, ...]:
+        """The runs that LPIPS was not measured of, by variant and seed."""
+        return tuple(f"{own.variant}, seed {own.seed}" for own in self.runs if "lpips" not in own.main.metrics)
 
     @cached_property
     def tasks(self) -> tuple[str, ...]:

@@ -76,6 +76,9 @@ def matched_table(results: Results) -> str:
             continue
         cells = [interval(results.values(REFERENCE, GAIN, name=own).estimate(), GAIN) for own in (typed, name)]
         for metric in results.metrics:
+            if metric not in _first(results, REFERENCE, name).metrics:
+                cells.append("")
+                continue
             less = results.values(REFERENCE, metric, name=typed) - results.values(REFERENCE, metric, name=name)
             cells.append(judged(less.estimate(), metric))
         rows.append([f"{severity}", str(len(results.measured(REFERENCE, name))), *cells])

@@ -57,6 +57,10 @@ WAYS = (
         Way(f"parameter-matched-{severity}", instruction="parameter-matched", severity=severity)
         for severity in (0.2, MID_SEVERITY, 0.8)
     ),
+    *(
+        Way(f"parameter-matched-{severity}", instruction="parameter-matched", severity=severity, lpips=False)
+        for severity in (0.1, 1.0)
+    ),
     Way("composites-2", tasks=("rain+haze", "snow+haze", "rain+snow"), lpips=False),
     *GENERAL,
 )

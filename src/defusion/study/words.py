@@ -16,14 +16,16 @@ STEPS = (
 MATCHED = (
     "Type-matched: the chart shows the degradation by its type, at severity 0.5 whatever the picture's; "
     "parameter-matched: with the picture's own parameters. Here a claim is tested too: supported where the "
-    "type-matched instruction restores worse."
+    "type-matched instruction restores worse. Severities below 0.2 and above 0.8 are outside of the training."
 )
 
 GENERALISATION = (
     "In training: severities and composites that the trainings have; outside: others. The last column tests the claim "
     "that a visual instruction generalises better: by how much a network falls further behind its reference outside "
-    "than under the first rows; supported where it does. Compare networks under one condition, not gains of different "
-    "conditions: a picture that is degraded less leaves less to gain."
+    "than under the first rows; supported where it does. Visual instructions are type-matched here: at severities "
+    "other than 0.5 they show a wrong strength, where labels and words show none; what the true one is worth stands in "
+    "the table before. Compare networks under one condition, not gains of different conditions: a picture that is "
+    "degraded less leaves less to gain."
 )
 
 _UNRECORDED = "(not recorded)"
@@ -53,16 +55,20 @@ def provenance(results: Results) -> str:
 def reading(results: Results) -> str:
     """How to read the tables."""
     comparisons = len(results.tested) * len(results.metrics)
-    lpips = "" if "lpips" in results.metrics else " LPIPS was not measured."
+    without = results.without_lpips
+    all_or_some = "" if len(without) == len(results.runs) else f" of all runs (not of {', '.join(without)})"
+    lpips = f" LPIPS was not measured{all_or_some}." if without else ""
     return (
         f"Scores are means over seeds, photographs and the tasks ({', '.join(results.tasks)}). [ ]: 95% interval by "
         "Student's t over photographs, of their means over seeds; of differences, photograph by photograph, and beside "
         "it the interval over the seeds that both have, of their means over photographs; ?: unknown, of a single one. "
         "±: standard deviation over seeds. A claim is supported or contradicted where both intervals of the difference "
-        f"exclude zero, else it is not decided. The table of the claims has {comparisons} differences: of twenty such "
-        "intervals one misses by chance, and those of the other tables come on top. Higher PSNR and SSIM are better, "
-        f"and lower LPIPS.{lpips} The paper's rows (Table 5: mean of derain, dehaze and desnow) are of its own data, "
-        "size and test sets: compare the signs and the order of differences alone."
+        "exclude zero, else it is not decided. All seeds share one tokenizer of each kind of ground: what the draw of "
+        "its training is worth is in no interval, and the rows that compare grounds, tokens and other instructions "
+        f"depend on it. The table of the claims has {comparisons} differences: of twenty such intervals one misses by "
+        "chance, and those of the other tables come on top. Higher PSNR and SSIM are better, and lower LPIPS."
+        f"{lpips} The paper's rows (Table 5: mean of derain, dehaze and desnow) are of its own data, size and test "
+        "sets: compare the signs and the order of differences alone."
     )
 
 
@@ -71,11 +77,13 @@ def peers(results: Results) -> str:
     seconds = tokenizer_seconds(results)
     tokenizer = "was not timed" if seconds is None else f"took {seconds:,.0f} s"
     return (
-        f"Peers were given the steps that take the training time of {REFERENCE}; a ratio of the measured times that is "
-        f"beyond {EQUAL:.0%} is marked as not equal. The training of the tokenizer, which {REFERENCE} needs and peers "
-        f"do not, {tokenizer} and is counted in the second ratio alone. The samples of all are the same, with charts "
-        "that peers do not look at: the time of making them, which was not measured, counts for all. All use the "
-        "optimiser and the learning rate that were chosen on our U-Net."
+        f"Peers were given the steps that take the training time of {REFERENCE}, by the median step of each, timed "
+        "before any training; the times below are by the clock, with whatever else the machine did meanwhile, and a "
+        f"ratio beyond {EQUAL:.0%} is marked as not equal. The training of the tokenizer, which {REFERENCE} needs and "
+        f"peers do not, {tokenizer} and is counted in the second ratio alone. The samples of all are the same, with "
+        "charts that peers do not look at: the time of making them, which was not measured, counts for all. All use "
+        "the optimiser and the learning rate that were chosen on our U-Net. The curves are of few validation pictures, "
+        "and say how fast each learns; how well is in the table."
     )
 
 
