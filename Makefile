@@ -56,20 +56,8 @@ restore: setup  ## restore pictures (IN, OUT, INSTRUCTION, WEIGHTS)
 	@test -n "$(IN)" || { echo 'need pictures or folders: make restore IN=photo.jpg INSTRUCTION=rain'; exit 1; }
 	$(DEFUSION) restore $(IN) --out "$(OUT)" $(if $(INSTRUCTION),--instruction "$(INSTRUCTION)") --weights $(WEIGHTS) $(ARGS)
 
-# A part of the training of the shipped model: $(1) its run, $(2) its files. What is finished stays, the rest goes on.
-define PART
-	@test -f runs/$(1)/weights/config.json || ( set -x; $(FIT) $(2) $(SOURCE) $(ARGS) \
-		$$(test -f runs/$(1)/checkpoints/last.ckpt && echo "--ckpt_path last") )
-endef
-SMALL := --config experiments/diffusion/small.yaml
-
-pretrained: setup  ## train the shipped model anew, about six hours on two CPU cores; goes on where it was (DATA, ARGS)
-	$(call PART,tokenizer/small,--config experiments/tokenizer/small.yaml)
-	$(call PART,diffusion/small,$(SMALL))
-	$(call PART,diffusion/small_middle,$(SMALL) --config experiments/diffusion/small_middle.yaml)
-	$(call PART,diffusion/small_finish,$(SMALL) --config experiments/diffusion/small_finish.yaml)
-	mkdir -p src/defusion/pretrained/small
-	cp -r runs/diffusion/small_finish/weights/. src/defusion/pretrained/small/
+pretrained: setup  ## train the shipped model anew, hours on two CPU cores; goes on where it was (DATA, LPIPS)
+	$(DEFUSION) pretrain --out src/defusion/pretrained/small $(if $(DATA),--data "$(DATA)") $(if $(LPIPS),--lpips "$(LPIPS)") $(ARGS)
 
 ablation: setup  ## train and measure the method and its variants: experiments/RESULTS.md (DATA, STEPS, LPIPS)
 	$(DEFUSION) ablation $(STUDY) $(ARGS)

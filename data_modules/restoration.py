@@ -41,7 +41,7 @@ class RestorationDataModule(LightningDataModule):
         validation_tasks: degradations restored in validation, at the fixed strengths of `defusion eval`; "clean" too.
         validation_size: side of the central crop of validation pictures.
         validation_photos: number of held-out photographs, each under every task.
-        seed: of everything; sample i depends on (seed, i) alone.
+        seed: of everything in training; sample i depends on (seed, i) alone. Validation is the same for all.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class RestorationDataModule(LightningDataModule):
         hq = batch["hq"].float() / 255
         index, task = batch["index"].tolist(), batch["task"]
         if "lq" not in batch:
-            return validation_batch(hq, index, task, self.chart, self.seed)
+            return validation_batch(hq, index, task, self.chart)
         hq = replace_by_scenes(hq, index, task, self.procedural_share, self.seed)
         return self.synthesis(hq, index, task, batch["lq"].float() / 255 if any(task) else None)
 

@@ -12,6 +12,9 @@ from defusion.grounds.chart import Chart
 from defusion.instruction import NULL, VisualInstruction
 from defusion.types import Batch, Image, Mode
 
+SEED = 0
+"""Of what validation pictures are degraded by."""
+
 
 class ValidationDataset(Dataset[dict[str, Any]]):
     """Each crop under each task in turn.
@@ -30,16 +33,17 @@ class ValidationDataset(Dataset[dict[str, Any]]):
         return {"hq": self.crops[crop]["hq"], "index": crop, "task": self.tasks[task]}
 
 
-def validation_batch(hq: Image, index: Sequence[int], task: Sequence[str], chart: Chart, seed: int) -> Batch:
-    """Degrades hq by the standard test of each sample's task, key (seed, index); "clean" leaves it as it is.
+def validation_batch(hq: Image, index: Sequence[int], task: Sequence[str], chart: Chart) -> Batch:
+    """Degrades hq by the standard test of each sample's task, key (SEED, index); "clean" leaves it as it is.
 
-    It is drawn on the CPU, the same whatever trains; the instruction shows it on the canonical chart.
+    It is drawn on the CPU, the same whatever trains, also with another seed; the instruction shows it on the canonical
+    chart.
     """
     pictures = [
-        row[None] if name == NULL else degrade(row[None], name, seed, number)
+        row[None] if name == NULL else degrade(row[None], name, SEED, number)
         for row, number, name in zip(hq.cpu(), index, task, strict=True)
     ]
-    instructions = {name: VisualInstruction.named(name, chart, seed) for name in set(task)}
+    instructions = {name: VisualInstruction.named(name, chart, SEED) for name in set(task)}
     shown = [instructions[name] for name in task]
     lq = torch.cat(pictures).to(hq.device)
     ground = torch.cat([one.ground for one in shown]).to(hq.device)

@@ -203,9 +203,7 @@ def test_ways_that_are_measured_are_not_measured_again(
     assert taken == ["main", "severity-0.1", "severity-0.1", "severity-1.0", "composites-3"]
     assert second.main == first.main
     assert [own.name for own in second.measurements] == ["main", *(way.name for way in GENERAL)]
-    other = Pictures(size=(18, 20), paired=False)
-    other.names = ["a"]
-    measure(run, other, None)
+    measure(run, ONE, Weights(1.0))
     assert taken[5:] == ["main", "severity-0.1", "severity-1.0", "composites-3"]
 
 

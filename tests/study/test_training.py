@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from defusion.study import provenance
 from defusion.study.plan import Training
+from defusion.study.provenance import code_digest, provenance_of
 from defusion.study.training import TrainingError, check, state_of, train
 from tests.study.made_up_runs import calls, program, study
 
@@ -44,6 +46,19 @@ def test_what_never_came_to_a_checkpoint_begins_anew(tmp_path: Path) -> None:
     train(own, program(tmp_path))
     assert calls(tmp_path) == [own.arguments]
     assert not list(own.folder.glob("events*"))
+
+
+def test_the_code_that_trained_is_noted_and_so_is_its_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = training(tmp_path)
+    (tmp_path / "fails").touch()
+    for _ in range(2):
+        with pytest.raises(TrainingError, match="out of luck"):
+            train(own, program(tmp_path))
+    assert provenance_of(own.folder, 256).code == code_digest()
+    (tmp_path / "fails").unlink()
+    monkeypatch.setattr(provenance, "code_digest", lambda: "another")
+    train(own, program(tmp_path))
+    assert provenance_of(own.folder, 256).code == f"{code_digest()}, another"
 
 
 @pytest.mark.parametrize("finished", [True, False])

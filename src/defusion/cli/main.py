@@ -11,13 +11,28 @@ from defusion.cli.evaluation import evaluate, tasks
 from defusion.cli.export import export
 from defusion.cli.obedience import obedience
 from defusion.cli.pictures import degrade, ground
+from defusion.cli.pretrained import pretrain
 from defusion.cli.restore import describe, restore
 from defusion.cli.study import ablation, peers
 from defusion.cli.training import bench, demo, train
 from defusion.restore.batch import line_of
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-for command in (ground, chart, degrade, restore, describe, tasks, obedience, demo, bench, export, ablation, peers):
+for command in (
+    ground,
+    chart,
+    degrade,
+    restore,
+    describe,
+    tasks,
+    obedience,
+    demo,
+    bench,
+    export,
+    ablation,
+    peers,
+    pretrain,
+):
     app.command()(command)
 app.command("eval")(evaluate)
 app.command("app")(page)

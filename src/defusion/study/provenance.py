@@ -1,17 +1,22 @@
 """How a network of the study was trained, from the settings that its training left, and on what it is measured."""
 
+import hashlib
 import platform
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
 
+import defusion
+from defusion.evaluation.report import write_text
 from defusion.precision import default_device
 from defusion.study.scores import Provenance
 
 _AVERAGING = "ExponentialMovingAverage"
+_CODE, _JOINED = "code.txt", ", "
 _CPUS = Path("/proc/cpuinfo")
 
 
@@ -39,7 +44,31 @@ def provenance_of(folder: Path, size: int) -> Provenance:
         averaging=_at(averaging, "init_args").get("decay"),
         size=size,
         device=device_name(),
+        code=_noted(folder),
     )
+
+
+def note_code(folder: Path) -> None:
+    """Adds the digest of this code to those that train in a folder."""
+    known = _noted(folder)
+    own = code_digest()
+    if known is None or own not in known:
+        write_text(folder / _CODE, "\n".join([*(known.split(_JOINED) if known else []), own]))
+
+
+@cache
+def code_digest() -> str:
+    """Another one for other sources of this package or of the data modules."""
+    digest = hashlib.sha256()
+    for root in (Path(defusion.__file__).parent, Path(defusion.__file__).parents[2] / "data_modules"):
+        for file in sorted(root.rglob("*.py")):
+            digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:10]
+
+
+def _noted(folder: Path) -> str | None:
+    file = folder / _CODE
+    return _JOINED.join(file.read_text(encoding="utf-8").split()) if file.is_file() else None
 
 
 def device_name() -> str:

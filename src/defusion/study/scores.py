@@ -93,6 +93,7 @@ class Provenance:
         averaging: decay of the moving average of the weights that are measured.
         size: side in px of the squares that were measured.
         device: that measured.
+        code: digests of the code that trained, joined by ", " where it changed on the way.
     """
 
     data: str | None = None
@@ -103,6 +104,7 @@ class Provenance:
     averaging: float | None = None
     size: int | None = None
     device: str = "an unknown device"
+    code: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

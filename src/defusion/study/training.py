@@ -13,6 +13,7 @@ from rich import get_console
 
 from defusion.evaluation.report import write_json
 from defusion.study.plan import Training
+from defusion.study.provenance import note_code
 
 PROGRAM: tuple[str, ...] = (sys.executable, "-m", "defusion.cli", "train")
 """What a training's arguments are given to."""
@@ -83,6 +84,7 @@ def train(training: Training, program: Sequence[str] = PROGRAM) -> None:
     else:
         shutil.rmtree(training.folder, ignore_errors=True)
         write_json(training.folder / "settings.json", training.settings())
+    note_code(training.folder)
     _run([*program, *arguments], training)
     if not (training.weights / "config.json").is_file():
         raise TrainingError(f"{training.title}: ended without weights\n{_end_of_log(training)}")

@@ -40,6 +40,8 @@ def provenance(results: Results) -> str:
     seeds = sorted({own.seed for own in runs})
     size = _joined(own.provenance.size for own in runs)
     steps = _joined(f"{own.train_steps:,}" for own in ours or runs)
+    code = {own.provenance.code for own in runs}
+    mixed = "" if len(code) == 1 else f" The code changed between the trainings: {_joined(sorted(map(str, code)))}."
     return (
         f"Trained on {data}: {steps} steps of {_joined(own.provenance.batch for own in runs)} samples, crops of "
         f"{_joined(own.provenance.crop for own in runs)} px, optimiser "
@@ -48,7 +50,7 @@ def provenance(results: Results) -> str:
         f"{_joined(own.provenance.averaging for own in runs)}; seeds {', '.join(map(str, seeds))}. Measured on "
         f"{len(names)} photographs under {', '.join(results.tasks)} at severity 0.5, squares of at most {size} px from "
         f"their middle, on {_joined(own.provenance.device for own in runs)}; where nothing else is said, in one step "
-        f"under the type-matched instruction. The photographs: {', '.join(names)}."
+        f"under the type-matched instruction. The photographs: {', '.join(names)}.{mixed}"
     )
 
 

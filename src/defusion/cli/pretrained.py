@@ -1,0 +1,78 @@
+"""The command `pretrain`: the shipped model anew, part by part."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+import yaml
+from rich import get_console
+
+if TYPE_CHECKING:
+    from defusion.study.plan import Training
+
+SECONDS_A_STEP: Mapping[str, float] = {
+    "tokenizer": 0.45,
+    "first": 0.35,
+    "middle": 0.7,
+    "finish": 1.1,
+    "describer": 0.5,
+}
+"""Part of the training -> what is expected on two CPU cores; of it the time left is made."""
+
+_DIFFUSION = ("diffusion/small", "diffusion/small_middle", "diffusion/small_finish")
+
+
+def pretrain(
+    out: Annotated[Path, typer.Option("--out", help="The folder of the weights.")],
+    data: Annotated[str | None, typer.Option(help="Photographs; the embedded ones when not given.")] = None,
+    lpips: Annotated[Path | None, typer.Option(help="Torchvision's AlexNet weights, else downloaded.")] = None,
+    runs: Annotated[Path, typer.Option(file_okay=False, help="The folder of the trainings.")] = Path("runs/pretrained"),
+) -> None:
+    """Train the shipped model anew: tokenizer, diffusion in three parts, describer; goes on where it was."""
+    try:
+        from defusion.study.progress import Job, carry_out
+        from defusion.study.training import check, state_of, train
+    except ModuleNotFoundError as error:
+        raise ValueError(f"it needs {error.name}: pip install 'defusion[study]'") from error
+    from defusion.describer.network import Describer
+    from defusion.diffusion.model import Defusion
+
+    planned = parts(data, lpips, Path("experiments"), runs)
+    check(planned.values())
+    left = [
+        Job(name, own.steps * SECONDS_A_STEP[name], lambda _, own=own: train(own))  # type: ignore[misc]
+        for name, own in planned.items()
+        if state_of(own) != "trained"
+    ]
+    carry_out(left, len(planned) - len(left))
+    model = Defusion.load(planned["finish"].weights)
+    model.save(out)
+    Describer.load(planned["describer"].weights, model.tokenizer).save(out / "describer")
+    get_console().print(f"wrote {out}", highlight=False, markup=False)
+
+
+def parts(data: str | None, lpips: Path | None, experiments: Path, runs: Path) -> "dict[str, Training]":
+    """The trainings of the shipped model by name, in their order.
+
+    Raises:
+        ValueError: outside of the repository.
+    """
+    from defusion.study.plan import Training
+
+    if not (experiments / "base.yaml").is_file():
+        raise ValueError(f"expected the folder {experiments} of the repository: run this there")
+    source = {"data.init_args.data": str(Path(data).resolve()) if Path(data).exists() else data} if data else {}
+
+    def part(name: str, files: list[str], values: Mapping[str, str], tokenizer: Training | None = None) -> Training:
+        paths = (experiments / "base.yaml", *(experiments / f"{file}.yaml" for file in files))
+        steps = yaml.safe_load(paths[-1].read_text(encoding="utf-8"))["trainer"]["max_steps"]
+        return Training(f"{name} of small", runs / name, paths, steps, source | dict(values), tokenizer)
+
+    weights = {"model.init_args.perceptual.weights": str(lpips.resolve())} if lpips else {}
+    tokenizer = part("tokenizer", ["tokenizer/small"], weights)
+    first = part("first", [_DIFFUSION[0]], {}, tokenizer)
+    middle = part("middle", [*_DIFFUSION[:2]], {"model.init_args.start": str(first.weights)}, tokenizer)
+    finish = part("finish", [_DIFFUSION[0], _DIFFUSION[2]], {"model.init_args.start": str(middle.weights)}, tokenizer)
+    describer = part("describer", ["describer/small"], {}, tokenizer)
+    return {"tokenizer": tokenizer, "first": first, "middle": middle, "finish": finish, "describer": describer}
