@@ -36,6 +36,7 @@ def test_what_is_saved_is_loaded_and_the_one_before_is_kept(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty"])
+@pytest.mark.fault
 def test_a_damaged_one_gives_the_one_before(tmp_path: Path, damage: str) -> None:
     file = tmp_path / "last.ckpt"
     save(file, 1, 2)
@@ -50,6 +51,7 @@ def test_a_damaged_one_gives_the_one_before(tmp_path: Path, damage: str) -> None
     assert explained(caught.value) == str(caught.value)
 
 
+@pytest.mark.fault
 def test_one_that_is_gone_gives_the_one_before(tmp_path: Path) -> None:
     file = tmp_path / "last.ckpt"
     save(file, 1, 2)
@@ -58,11 +60,13 @@ def test_one_that_is_gone_gives_the_one_before(tmp_path: Path) -> None:
         assert loaded(file) == 1
 
 
+@pytest.mark.fault
 def test_without_one_it_is_said(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"none\.ckpt: no such checkpoint"):
         loaded(tmp_path / "none.ckpt")
 
 
+@pytest.mark.fault
 def test_checkpoints_of_others_run_nothing(tmp_path: Path) -> None:
     class Evil:
         def __reduce__(self) -> Any:
@@ -98,6 +102,7 @@ def full_device() -> Iterator[None]:
 
 @pytest.mark.parametrize("full", [no_room, full_device])
 @pytest.mark.parametrize("sizes", [[10], [100_000], [2_000_000], [1000] * 100])
+@pytest.mark.fault
 def test_a_full_disk_leaves_the_last_one(
     tmp_path: Path, full: Callable[[], AbstractContextManager[None]], sizes: list[int]
 ) -> None:
@@ -112,6 +117,7 @@ def test_a_full_disk_leaves_the_last_one(
     assert loaded(file) == 3
 
 
+@pytest.mark.fault
 def test_what_killed_processes_left_behind_is_removed(tmp_path: Path) -> None:
     done = subprocess.Popen(["true"])
     done.wait()
@@ -125,6 +131,7 @@ def test_what_killed_processes_left_behind_is_removed(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*the one before it is taken")
+@pytest.mark.fault
 def test_a_process_killed_at_any_moment_leaves_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed at each of its calls to the file system in turn, until it gets through."""
     file = tmp_path / "last.ckpt"

@@ -61,6 +61,7 @@ def kill_workers() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # what the dead worker had open
+@pytest.mark.fault
 def test_a_data_worker_that_is_killed(folder: str) -> None:
     line = stopped(folder, data(STEPS), kill_workers)
     assert line is not None
@@ -68,6 +69,7 @@ def test_a_data_worker_that_is_killed(folder: str) -> None:
     assert "give fewer --data.workers, then go on with --ckpt_path last" in line
 
 
+@pytest.mark.fault
 def test_photographs_that_vanish(folder: str, photos: Path) -> None:
     source = data(STEPS)
     source.data = str(photos)

@@ -59,6 +59,7 @@ def same(one: dict[str, Tensor], two: dict[str, Tensor]) -> bool:
     return all(torch.equal(one[name], two[name]) for name in one)
 
 
+@pytest.mark.fault
 def test_one_such_step_changes_nothing(folder: str, tmp_path: Path) -> None:
     overflow, guard = Overflow(lambda step: step == 3), NonFiniteGuard(patience=2)
     with pytest.warns(RuntimeWarning, match=r"step 3: not finite: gradients of 1 of \d+ .*unet\.head\.weight; skipped"):
@@ -69,6 +70,7 @@ def test_one_such_step_changes_nothing(folder: str, tmp_path: Path) -> None:
     assert all(own.isfinite().all() for own in learner.state_dict().values())
 
 
+@pytest.mark.fault
 def test_several_in_a_row_go_back_to_the_last_checkpoint_at_half_the_rate(folder: str, tmp_path: Path) -> None:
     """Checkpoints after 4, 8, ... steps; steps 6 to 8 are bad, so after 9 the weights are those that 8 steps gave."""
     overflow = Overflow(lambda step: step in (6, 7, 8))
@@ -80,6 +82,7 @@ def test_several_in_a_row_go_back_to_the_last_checkpoint_at_half_the_rate(folder
     assert overflow.rates[11] == pytest.approx(overflow.rates[8] / 2)
 
 
+@pytest.mark.fault
 def test_a_checkpoint_that_is_not_finite_is_passed_over(folder: str, tmp_path: Path) -> None:
     class Poison(Overflow):
         """Spoils the weights after two steps, before the second checkpoint."""
@@ -98,6 +101,7 @@ def test_a_checkpoint_that_is_not_finite_is_passed_over(folder: str, tmp_path: P
     assert all(own.isfinite().all() for own in learner.state_dict().values())
 
 
+@pytest.mark.fault
 def test_a_damaged_checkpoint_is_passed_over(folder: str, tmp_path: Path) -> None:
     class Damage(Overflow):
         """Cuts the last checkpoint before the fourth step overflows."""
@@ -118,11 +122,13 @@ def test_a_damaged_checkpoint_is_passed_over(folder: str, tmp_path: Path) -> Non
     assert same(damage.weights[5], damage.weights[2])
 
 
+@pytest.mark.fault
 def test_without_end_it_stops_and_says_why(folder: str, tmp_path: Path) -> None:
     with pytest.raises(DivergedError, match=r"step 4: not finite after 1 returns.*unet\.head\.weight; batch and"):
         fit(folder, tmp_path, 20, Overflow(lambda step: True), NonFiniteGuard(patience=2, returns=1))
 
 
+@pytest.mark.fault
 def test_a_batch_that_is_not_finite_is_named(folder: str, tmp_path: Path) -> None:
     class Bad(Callback):
         def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Batch, _: int) -> None:

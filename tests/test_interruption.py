@@ -37,6 +37,7 @@ def command(folder: Path, run: str, *arguments: str) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("by_name", [False, True])
 @pytest.mark.parametrize("run", ["tokenizer", "diffusion"])
+@pytest.mark.fault
 def test_a_killed_training_ends_like_one_that_was_not(run: str, by_name: bool, tmp_path: Path) -> None:
     """Seed 0: the same weights, codebook, EMA, optimiser and schedule after SIGKILL and `--ckpt_path`."""
     extra: list[str] = []

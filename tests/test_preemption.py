@@ -52,6 +52,7 @@ def run(root: Path, *callbacks: Callback, **changes: Any) -> Trainer:
 
 @pytest.mark.filterwarnings("ignore:Checkpoint directory", "ignore:.*your dataloader is not resumable")
 @pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.fault
 def test_it_saves_leaves_and_goes_on_to_the_same_end(folder: str, tmp_path: Path, number: signal.Signals) -> None:
     """Seed 0: weights, average and optimiser to the last bit; in the first 200 steps, in mid-epoch."""
     whole = run(tmp_path / "whole")
@@ -77,6 +78,7 @@ def test_it_saves_leaves_and_goes_on_to_the_same_end(folder: str, tmp_path: Path
 
 
 @pytest.mark.filterwarnings("ignore:Checkpoint directory")
+@pytest.mark.fault
 def test_gradients_of_half_a_step_are_not_saved(folder: str, tmp_path: Path) -> None:
     left = run(tmp_path / "left", Scheduler(signal.SIGTERM, 1), accumulate_grad_batches=2)
     with pytest.raises(SystemExit):
@@ -85,6 +87,7 @@ def test_gradients_of_half_a_step_are_not_saved(folder: str, tmp_path: Path) -> 
     assert left.fit_loop.epoch_loop.batch_idx == 3
 
 
+@pytest.mark.fault
 def test_without_checkpoints_it_just_leaves(folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     callbacks = [Preemption(), Scheduler(signal.SIGTERM, 1)]
     lone = trainer(tmp_path, STEPS, enable_checkpointing=True, callbacks=callbacks)

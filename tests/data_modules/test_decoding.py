@@ -35,6 +35,7 @@ def test_pictures_are_decoded_once_within_the_budget_and_each_time_beyond() -> N
     assert shelf.calls == [0, 1, 2, 2, 2]
 
 
+@pytest.mark.fault
 def test_a_broken_picture_is_replaced_by_the_next_sound_one_and_warned_of_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -51,6 +52,7 @@ def test_a_broken_picture_is_replaced_by_the_next_sound_one_and_warned_of_once(
     assert [shelf.calls.count(position) for position in shelf.broken] == [1, 1, 1]
 
 
+@pytest.mark.fault
 def test_when_all_are_broken_an_error_says_so() -> None:
     with pytest.raises(ImageError, match="all 2 pictures: none can be decoded"):
         PictureStore(Shelf(broken=(0, 1)), 2)[0]

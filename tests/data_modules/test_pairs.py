@@ -74,6 +74,7 @@ def test_a_task_must_be_names(tmp_path: Path, task: str) -> None:
         PairedFolder(make_pairs(tmp_path), task)
 
 
+@pytest.mark.fault
 def test_a_damaged_pair_is_an_error_by_itself_and_replaced_in_training(tmp_path: Path, clean: CropDataset) -> None:
     pairs = PairedFolder(make_pairs(tmp_path, 4), "snow")
     content = (tmp_path / "input/2.png").read_bytes()

@@ -89,6 +89,7 @@ def test_a_reader_goes_on_from_every_mark(shards: Shards, readers: int) -> None:
         assert [own[1] for own in after] == [own[1] for own in given[number + 1 : number + 6]]
 
 
+@pytest.mark.fault
 def test_what_is_damaged_is_passed_over_and_counted(shards: Shards, caplog: pytest.LogCaptureFixture) -> None:
     stream = PictureStream(shards(20, 2, _3=b"no picture", _7=png(7, side=8)), min_size=32, window=5)
     with caplog.at_level(logging.WARNING):
