@@ -177,7 +177,7 @@ def test_the_experiments_run_after_one_of_the_diffusion(
 ) -> None:
     """The file before gives samples, optimisation, averaging and metrics; this one no more than the network."""
     settings = yaml.safe_load((EXPERIMENTS / f"ablation/peers/{kind}.yaml").read_text())
-    assert list(settings) == ["trainer", "model"]
+    assert list(settings) == ["model"]
     assert list(settings["model"]["init_args"]) == ["network"]
     arguments = [
         *("--config", str(EXPERIMENTS / f"ablation/peers/{kind}.yaml"), "--trainer.default_root_dir", str(tmp_path)),

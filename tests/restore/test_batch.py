@@ -150,10 +150,10 @@ def test_whatever_fails_stops_nothing_else(
 ) -> None:
     write = batch.write_stored
 
-    def fail(path: Path, *rest: Any) -> None:
+    def fail(path: Path, *rest: Any) -> tuple[str, ...]:
         if path.name == "a.png":
             raise error
-        write(path, *rest)
+        return write(path, *rest)
 
     monkeypatch.setattr(batch, "write_stored", fail)
     results = restored(restorer, holiday, How("rain"))
