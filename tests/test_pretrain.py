@@ -12,7 +12,6 @@ from defusion.diffusion.model import Defusion
 from defusion.restore.restorer import Restorer
 from defusion.study import training
 from defusion.study.plan import Training
-from defusion.tokenizer.network import Tokenizer
 from tests.test_experiments import EXPERIMENTS
 
 
@@ -51,9 +50,7 @@ def test_no_two_parts_of_the_diffusion_draw_alike() -> None:
     assert drawn == [(0, 0), (1, 1), (2, 2)]
 
 
-def test_what_is_written_restores(
-    model: Defusion, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_what_is_written_restores(model: Defusion, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     shape = DescriberConfig(crop_size=32, channels=(16, 24), blocks=(1, 1), width=32)
     trained = []
 

@@ -58,16 +58,15 @@ def parts(data: str | None, lpips: Path | None, experiments: Path, runs: Path) -
     Raises:
         ValueError: outside of the repository.
     """
-    from defusion.study.plan import Training
+    from defusion.study.plan import Training, source
 
     if not (experiments / "base.yaml").is_file():
         raise ValueError(f"expected the folder {experiments} of the repository: run this there")
-    source = {"data.init_args.data": str(Path(data).resolve()) if Path(data).exists() else data} if data else {}
 
     def part(name: str, files: list[str], values: Mapping[str, str], tokenizer: Training | None = None) -> Training:
         paths = (experiments / "base.yaml", *(experiments / f"{file}.yaml" for file in files))
         steps = yaml.safe_load(paths[-1].read_text(encoding="utf-8"))["trainer"]["max_steps"]
-        return Training(f"{name} of small", runs / name, paths, steps, source | dict(values), tokenizer)
+        return Training(f"{name} of small", runs / name, paths, steps, source(data) | dict(values), tokenizer)
 
     weights = {"model.init_args.perceptual.weights": str(lpips.resolve())} if lpips else {}
     tokenizer = part("tokenizer", ["tokenizer/small"], weights)

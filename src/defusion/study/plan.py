@@ -194,7 +194,9 @@ class Study:
         if kind != "te42":
             values |= {"model.init_args.config.ground_kind": kind, "data.init_args.synthesis.chart.kind": kind}
         files = (self.experiments / "base.yaml", self.experiments / _BASE.with_name("tokenizer.yaml"))
-        return Training(f"tokenizer, {kind}", self.place / f"tokenizer-{kind}", files, steps, values | self._source())
+        return Training(
+            f"tokenizer, {kind}", self.place / f"tokenizer-{kind}", files, steps, values | source(self.data)
+        )
 
     def timing(self, variant: Variant) -> Training:
         """A few steps of a variant in a single epoch, each logged, to learn how long one takes."""
@@ -222,16 +224,18 @@ class Study:
             steps,
             dict.fromkeys(seeds, str(seed))
             | {"data.init_args.steps_per_epoch": str(max(1, steps // VALIDATIONS))}
-            | self._source()
+            | source(self.data)
             | dict(values or {}),
             None if variant.peer else self.tokenizer(variant.ground),
         )
 
-    def _source(self) -> dict[str, str]:
-        if not self.data:
-            return {}
-        path = Path(self.data)
-        return {"data.init_args.data": str(path.resolve()) if path.exists() else self.data}
+
+def source(data: str | None) -> dict[str, str]:
+    """The setting of a training that names its photographs; none for the embedded ones."""
+    if not data:
+        return {}
+    path = Path(data)
+    return {"data.init_args.data": str(path.resolve()) if path.exists() else data}
 
 
 def _chosen(variants: list[Variant], only: Collection[str]) -> tuple[Variant, ...]:
