@@ -56,8 +56,8 @@ restore: setup  ## restore pictures (IN, OUT, INSTRUCTION, WEIGHTS)
 	@test -n "$(IN)" || { echo 'need pictures or folders: make restore IN=photo.jpg INSTRUCTION=rain'; exit 1; }
 	$(DEFUSION) restore $(IN) --out "$(OUT)" $(if $(INSTRUCTION),--instruction "$(INSTRUCTION)") --weights $(WEIGHTS) $(ARGS)
 
-pretrained: setup  ## train the shipped model anew, hours on two CPU cores; goes on where it was (DATA, LPIPS)
-	$(DEFUSION) pretrain --out src/defusion/pretrained/small $(if $(DATA),--data "$(DATA)") $(if $(LPIPS),--lpips "$(LPIPS)") $(ARGS)
+pretrained: setup  ## train the shipped model anew, hours on two CPU cores, into runs/pretrained/weights (DATA, LPIPS)
+	$(DEFUSION) pretrain $(if $(DATA),--data "$(DATA)") $(if $(LPIPS),--lpips "$(LPIPS)") $(ARGS)
 
 ablation: setup  ## train and measure the method and its variants: experiments/RESULTS.md (DATA, STEPS, LPIPS)
 	$(DEFUSION) ablation $(STUDY) $(ARGS)

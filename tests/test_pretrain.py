@@ -1,5 +1,6 @@
 """The shipped model anew: which parts are trained on what, and what is written in the end."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import yaml
 from defusion.cli.pretrained import SECONDS_A_STEP, parts, pretrain
 from defusion.describer.network import Describer, DescriberConfig
 from defusion.diffusion.model import Defusion
+from defusion.evaluation.report import write_json
 from defusion.restore.restorer import Restorer
 from defusion.study import training
 from defusion.study.plan import Training
@@ -50,7 +52,9 @@ def test_no_two_parts_of_the_diffusion_draw_alike() -> None:
     assert drawn == [(0, 0), (1, 1), (2, 2)]
 
 
-def test_what_is_written_restores(model: Defusion, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_what_is_written_restores_and_is_not_trained_again(
+    model: Defusion, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     shape = DescriberConfig(crop_size=32, channels=(16, 24), blocks=(1, 1), width=32)
     trained = []
 
@@ -59,11 +63,41 @@ def test_what_is_written_restores(model: Defusion, monkeypatch: pytest.MonkeyPat
         network = Describer(shape, model.tokenizer) if own.folder.name == "describer" else model
         network.save(own.weights)
 
+        write_json(own.folder / "settings.json", own.settings())
+
     monkeypatch.setattr(training, "train", train)
     monkeypatch.chdir(EXPERIMENTS.parent)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "README.md").touch()
     pretrain(tmp_path / "out", runs=tmp_path / "runs")
     assert trained == ["tokenizer", "first", "middle", "finish", "describer"]
     assert Restorer.from_pretrained(tmp_path / "out").describer is not None
+    assert "README.md speaks of the weights before" in " ".join(capsys.readouterr().out.split())
+    trained.clear()
+    shutil.rmtree(tmp_path / "runs" / "finish")
+    pretrain(tmp_path / "again", runs=tmp_path / "runs")
+    assert trained == ["finish"], "the others were there"
+    with pytest.raises(training.TrainingError, match="trained with other settings"):
+        pretrain(tmp_path / "again", "owner/photos", runs=tmp_path / "runs")
+    assert trained == ["finish"]
+
+
+def test_a_part_is_another_one_after_another_part(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With another first part those that go on from it, straight or through another, are not what they were."""
+    before = parts(None, None, EXPERIMENTS, tmp_path)
+    shutil.copytree(EXPERIMENTS, tmp_path / "experiments")
+    file = tmp_path / "experiments" / "diffusion" / "small_middle.yaml"
+    file.write_text(file.read_text().replace("max_steps: 3600", "max_steps: 3601"))
+    after = parts(None, None, tmp_path / "experiments", tmp_path)
+    assert [name for name in before if before[name].settings() != after[name].settings()] == ["middle", "finish"]
+
+
+def test_trainings_of_the_users_own_are_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(EXPERIMENTS.parent)
+    (tmp_path / "describer" / "nano").mkdir(parents=True)
+    with pytest.raises(training.TrainingError, match="got one with nano: give another folder with --runs"):
+        pretrain(tmp_path / "out", runs=tmp_path)
+    assert (tmp_path / "describer" / "nano").is_dir()
 
 
 def test_it_is_for_the_repository(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

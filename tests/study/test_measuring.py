@@ -207,6 +207,29 @@ def test_ways_that_are_measured_are_not_measured_again(
     assert taken[5:] == ["main", "severity-0.1", "severity-1.0", "composites-3"]
 
 
+def test_what_was_measured_before_a_kill_is_kept(
+    model: Defusion, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    run, taken = run_of("label", tmp_path, model), list[str]()
+    whole = measuring._Pictures.measured
+
+    def measured(self: Any, way: Way, restore: measuring.Restore) -> Measurement:
+        if way.name == "severity-1.0" and way.name not in taken:
+            taken.append(way.name)
+            raise KeyboardInterrupt
+        taken.append(way.name)
+        return whole(self, way, restore)
+
+    monkeypatch.setattr(measuring._Pictures, "measured", measured)
+    with pytest.raises(KeyboardInterrupt):
+        measure(run, ONE, None)
+    assert not is_measured(run, ONE, None)
+    scores = measure(run, ONE, None)
+    assert is_measured(run, ONE, None)
+    assert taken == ["main", "severity-0.1", "severity-1.0", "severity-1.0", "composites-3"]
+    assert [own.name for own in scores.measurements] == ["main", *(way.name for way in GENERAL)]
+
+
 def test_other_weights_of_lpips_are_another_measurement(model: Defusion, tmp_path: Path) -> None:
     run = run_of("striped", tmp_path, model)
     measure(run, ONE, Weights(1.0))

@@ -252,7 +252,10 @@ def test_the_report_says_on_what_it_rests(results: Results) -> None:
     assert "`photos` or `others`" in words.provenance(Results([scores("full"), other]))
     assert "The code changed" not in text
     new = replace(scores("label"), provenance=Provenance(code="12ab"))
-    assert "The code changed between the trainings: 12ab or None." in words.provenance(Results([scores("full"), new]))
+    found = words.provenance(Results([scores("full"), new]))
+    assert "The digest of the code that trained (which changed between the trainings): 12ab or (not recorded)." in found
+    assert "The digest of the code that trained: 12ab." in words.provenance(Results([new]))
+    assert "The code that trained was not recorded." in words.provenance(Results([scores("full"), scores("label")]))
     assert f"{3 * len(CLAIMS)} differences" in words.reading(results)
 
 

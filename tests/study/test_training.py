@@ -42,10 +42,23 @@ def test_an_interrupted_training_goes_on(tmp_path: Path, capsys: pytest.CaptureF
 def test_what_never_came_to_a_checkpoint_begins_anew(tmp_path: Path) -> None:
     own = training(tmp_path)
     own.folder.mkdir(parents=True)
+    (own.folder / "settings.json").write_text("{}")
     (own.folder / "events.of.a.training.that.was.killed").touch()
     train(own, program(tmp_path))
     assert calls(tmp_path) == [own.arguments]
     assert not list(own.folder.glob("events*"))
+
+
+def test_a_folder_that_holds_something_else_is_kept(tmp_path: Path) -> None:
+    own = training(tmp_path)
+    (own.folder / "nano").mkdir(parents=True)
+    (own.folder / "nano" / "weights").touch()
+    assert state_of(own) == "occupied"
+    for refused in (lambda: check([own]), lambda: train(own, program(tmp_path))):
+        with pytest.raises(TrainingError, match=r"expected no such folder.*got one with nano: give another folder"):
+            refused()
+    assert (own.folder / "nano" / "weights").exists()
+    assert calls(tmp_path) == []
 
 
 def test_the_code_that_trained_is_noted_and_so_is_its_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,15 +16,18 @@ SECONDS_A_STEP: Mapping[str, float] = {
     "first": 0.35,
     "middle": 0.7,
     "finish": 1.1,
-    "describer": 0.5,
+    "describer": 0.25,
 }
 """Part of the training -> what is expected on two CPU cores; of it the time left is made."""
+
+OUT = Path("runs/pretrained/weights")
+"""Not the shipped weights: these have figures of their own in their card."""
 
 _DIFFUSION = ("diffusion/small", "diffusion/small_middle", "diffusion/small_finish")
 
 
 def pretrain(
-    out: Annotated[Path, typer.Option("--out", help="The folder of the weights.")],
+    out: Annotated[Path, typer.Option("--out", file_okay=False, help="The folder of the weights.")] = OUT,
     data: Annotated[str | None, typer.Option(help="Photographs; the embedded ones when not given.")] = None,
     lpips: Annotated[Path | None, typer.Option(help="Torchvision's AlexNet weights, else downloaded.")] = None,
     runs: Annotated[Path, typer.Option(file_okay=False, help="The folder of the trainings.")] = Path("runs/pretrained"),
@@ -50,6 +53,8 @@ def pretrain(
     model.save(out)
     Describer.load(planned["describer"].weights, model.tokenizer).save(out / "describer")
     get_console().print(f"wrote {out}", highlight=False, markup=False)
+    if (out / "README.md").exists():
+        get_console().print(f"{out / 'README.md'} speaks of the weights before: measure these and write it anew")
 
 
 def parts(data: str | None, lpips: Path | None, experiments: Path, runs: Path) -> "dict[str, Training]":
@@ -63,15 +68,21 @@ def parts(data: str | None, lpips: Path | None, experiments: Path, runs: Path) -
     if not (experiments / "base.yaml").is_file():
         raise ValueError(f"expected the folder {experiments} of the repository: run this there")
 
-    def part(name: str, files: list[str], values: Mapping[str, str], tokenizer: Training | None = None) -> Training:
+    def part(
+        name: str,
+        files: list[str],
+        values: Mapping[str, str],
+        tokenizer: Training | None = None,
+        start: Training | None = None,
+    ) -> Training:
         paths = (experiments / "base.yaml", *(experiments / f"{file}.yaml" for file in files))
         steps = yaml.safe_load(paths[-1].read_text(encoding="utf-8"))["trainer"]["max_steps"]
-        return Training(f"{name} of small", runs / name, paths, steps, source(data) | dict(values), tokenizer)
+        return Training(f"{name} of small", runs / name, paths, steps, source(data) | dict(values), tokenizer, start)
 
     weights = {"model.init_args.perceptual.weights": str(lpips.resolve())} if lpips else {}
     tokenizer = part("tokenizer", ["tokenizer/small"], weights)
     first = part("first", [_DIFFUSION[0]], {}, tokenizer)
-    middle = part("middle", [*_DIFFUSION[:2]], {"model.init_args.start": str(first.weights)}, tokenizer)
-    finish = part("finish", [_DIFFUSION[0], _DIFFUSION[2]], {"model.init_args.start": str(middle.weights)}, tokenizer)
+    middle = part("middle", [*_DIFFUSION[:2]], {}, tokenizer, first)
+    finish = part("finish", [_DIFFUSION[0], _DIFFUSION[2]], {}, tokenizer, middle)
     describer = part("describer", ["describer/small"], {}, tokenizer)
     return {"tokenizer": tokenizer, "first": first, "middle": middle, "finish": finish, "describer": describer}

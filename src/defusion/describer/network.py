@@ -39,7 +39,7 @@ class DescriberConfig:
     """
 
     crop_size: int = 128
-    channels: tuple[int, ...] = (40, 80, 160, 192)
+    channels: tuple[int, ...] = (40, 80, 160, 160)
     blocks: tuple[int, ...] = (2, 2, 2, 1)
     width: int = 256
 

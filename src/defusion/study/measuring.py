@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import Any
@@ -57,7 +57,12 @@ def identity_of(run: Run, photographs: PairSource, perceptual: Perceptual | None
         "weights": checksum(run.training.weights),
         "lpips": None if perceptual is None else _lpips_identity(perceptual),
     }
-    return dict(json.loads(json.dumps(about)))
+    return dict(_plain(about))
+
+
+def _plain(value: Any) -> Any:
+    """As it comes back from a JSON file."""
+    return json.loads(json.dumps(value))
 
 
 def is_measured(run: Run, photographs: PairSource, perceptual: Perceptual | None) -> bool:
@@ -76,7 +81,7 @@ def measure(
     perceptual: Perceptual | None,
     watch: Callable[[Sequence[Way]], Iterable[Way]] = iter,
 ) -> Scores:
-    """Scores a trained run and writes `scores.json`, whole or not at all; ways that it has already are not taken anew.
+    """Scores a trained run and writes `scores.json`, after each way, whole or not at all; what it has is not taken anew.
 
     Args:
         run: trained to the end.
@@ -87,27 +92,32 @@ def measure(
     restore, parameters = _of_peer(run) if run.variant.peer else _of_diffusion(run)
     record, tokenizer = Record.read(run.training.folder), run.training.tokenizer
     identity = identity_of(run, photographs, perceptual)
-    pictures, known = _Pictures(photographs, perceptual), _measured_before(run, identity)
-    done: list[Measurement] = []
+    pictures, found = _Pictures(photographs, perceptual), _measured_before(run, identity)
+
+    def scored(found: Mapping[Way, Measurement]) -> Scores:
+        return Scores(
+            variant=run.variant.name,
+            seed=run.seed,
+            parameters=parameters,
+            train_steps=run.training.steps,
+            train_seconds=record.total,
+            tokenizer_seconds=None if tokenizer is None else _seconds(tokenizer),
+            curve=record.curve,
+            measurements=tuple(found.values()),
+            provenance=provenance_of(run.training.folder, SIZE),
+            identity=identity | {"ways": _plain([asdict(way) for way in found])},
+        )
+
     for way in watch(ways_of(run)):
-        found = known.get(way)
-        if found is None and done and replace(way, name=MAIN.name) == MAIN:
-            found = replace(done[0], name=way.name)
-        if found is None:
-            found = pictures.measured(way, restore)
-        done.append(replace(found, instruction="none", sampler="none") if run.variant.peer else found)
-    scores = Scores(
-        variant=run.variant.name,
-        seed=run.seed,
-        parameters=parameters,
-        train_steps=run.training.steps,
-        train_seconds=record.total,
-        tokenizer_seconds=None if tokenizer is None else _seconds(tokenizer),
-        curve=record.curve,
-        measurements=tuple(done),
-        provenance=provenance_of(run.training.folder, SIZE),
-        identity=identity,
-    )
+        if way in found:
+            continue
+        if way != MAIN and replace(way, name=MAIN.name) == MAIN:
+            found[way] = replace(found[MAIN], name=way.name)
+        else:
+            own = pictures.measured(way, restore)
+            found[way] = replace(own, instruction="none", sampler="none") if run.variant.peer else own
+        scored(found).write(run.scores)
+    scores = scored({way: found[way] for way in ways_of(run)})
     scores.write(run.scores)
     return scores
 
@@ -120,8 +130,8 @@ def _measured_before(run: Run, identity: dict[str, Any]) -> dict[Way, Measuremen
         return {}
     if {**scores.identity, "ways": identity["ways"]} != identity:
         return {}
-    ways = [Way(**{**own, "tasks": tuple(own["tasks"])}) for own in scores.identity["ways"]]
-    found = {way: scores.measurement(way.name) for way in ways}
+    kept = scores.identity["ways"]
+    found = {way: scores.measurement(way.name) for way in ways_of(run) if _plain(asdict(way)) in kept}
     return {way: own for way, own in found.items() if own is not None}
 
 

@@ -34,6 +34,7 @@ class Training:
         values: further settings by their names in these files.
         steps: of the optimiser.
         tokenizer: the training whose weights it uses; None where it uses none.
+        start: the training from whose weights it goes on; None for fresh ones.
     """
 
     title: str
@@ -42,6 +43,7 @@ class Training:
     steps: int
     values: Mapping[str, str] = field(default_factory=dict)
     tokenizer: "Training | None" = None
+    start: "Training | None" = None
 
     @property
     def weights(self) -> Path:
@@ -54,6 +56,8 @@ class Training:
         places = {"trainer.default_root_dir": str(self.folder)}
         if self.tokenizer is not None:
             places["model.init_args.tokenizer"] = str(self.tokenizer.weights)
+        if self.start is not None:
+            places["model.init_args.start"] = str(self.start.weights)
         settings = self._values() | places
         configs = [word for file in self.files for word in ("--config", str(file))]
         return ["fit", *configs, *(word for name, value in settings.items() for word in (f"--{name}", value))]
@@ -68,6 +72,7 @@ class Training:
             "values": self._values(),
             "experiment": [yaml.safe_load(file.read_text(encoding="utf-8")) for file in self.files],
             "tokenizer": None if self.tokenizer is None else self.tokenizer.settings(),
+            "start": None if self.start is None else self.start.settings(),
             "release": version("defusion"),
         }
 

@@ -1,11 +1,12 @@
 """Trains what is not trained yet, each training in a process of its own; what was interrupted goes on."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, TypeAlias
 
@@ -18,9 +19,11 @@ from defusion.study.provenance import note_code
 PROGRAM: tuple[str, ...] = (sys.executable, "-m", "defusion.cli", "train")
 """What a training's arguments are given to."""
 
-State: TypeAlias = Literal["new", "interrupted", "changed", "trained"]
-"""Of a training: nothing that could be used, a checkpoint, what other settings trained, weights."""
+State: TypeAlias = Literal["new", "interrupted", "changed", "trained", "occupied"]
+"""Of a training: nothing that could be used, a checkpoint, what other settings trained, weights, files of others."""
 
+_SETTINGS = "settings.json"
+"""Written before anything else into the folder of a training."""
 _LAST_LINES = 15
 _SHOWN_DIFFERENCES = 3
 
@@ -33,23 +36,30 @@ def state_of(training: Training) -> State:
     """How far a training is."""
     is_trained = (training.weights / "config.json").is_file()  # which is written last
     if not is_trained and not (training.folder / "checkpoints" / "last.ckpt").is_file():
-        return "new"
+        names = os.listdir(training.folder) if training.folder.is_dir() else []
+        return "new" if not names or _SETTINGS in names else "occupied"
     if _recorded(training) != training.settings():
         return "changed"
     return "trained" if is_trained else "interrupted"
 
 
-def check(trainings: Iterable[Training]) -> None:
+def check(trainings: Collection[Training]) -> None:
     """Refuses what cannot be trained, for other settings have trained something in its folder, which is kept.
 
     Raises:
-        TrainingError: names the first such folder, what differs, and how to go on.
+        TrainingError: names the first such folder, what differs, and how to go on; or one that holds something else.
     """
+    for own in (own for own in trainings if state_of(own) == "occupied"):
+        found = ", ".join(sorted(os.listdir(own.folder))[:_SHOWN_DIFFERENCES])
+        raise TrainingError(
+            f"{own.title}: {own.folder}: expected no such folder, an empty one or one of this training, got one with "
+            f"{found}: give another folder with --runs"
+        )
     changed = [own for own in trainings if state_of(own) == "changed"]
     if changed:
         first, recorded = changed[0], _recorded(changed[0])
         if recorded is None:
-            differs = "its settings.json is missing or damaged"
+            differs = f"its {_SETTINGS} is missing or damaged"
         else:
             differs = "; ".join(_differences(recorded, first.settings()))
         others = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
@@ -83,7 +93,7 @@ def train(training: Training, program: Sequence[str] = PROGRAM) -> None:
         get_console().print(f"{training.title}: goes on from its last checkpoint")
     else:
         shutil.rmtree(training.folder, ignore_errors=True)
-        write_json(training.folder / "settings.json", training.settings())
+        write_json(training.folder / _SETTINGS, training.settings())
     note_code(training.folder)
     _run([*program, *arguments], training)
     if not (training.weights / "config.json").is_file():
@@ -131,7 +141,7 @@ def _end_of_log(training: Training) -> str:
 def _recorded(training: Training) -> dict[str, Any] | None:
     """The settings that the content of its folder was made with; None where they cannot be read."""
     try:
-        found = json.loads((training.folder / "settings.json").read_text(encoding="utf-8"))
+        found = json.loads((training.folder / _SETTINGS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) else None

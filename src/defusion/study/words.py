@@ -41,7 +41,11 @@ def provenance(results: Results) -> str:
     size = _joined(own.provenance.size for own in runs)
     steps = _joined(f"{own.train_steps:,}" for own in ours or runs)
     code = {own.provenance.code for own in runs}
-    mixed = "" if len(code) == 1 else f" The code changed between the trainings: {_joined(sorted(map(str, code)))}."
+    if code == {None}:
+        trained = "The code that trained was not recorded."
+    else:
+        changed = "" if len(code) == 1 else " (which changed between the trainings)"
+        trained = f"The digest of the code that trained{changed}: {_joined(sorted(code, key=str))}."
     return (
         f"Trained on {data}: {steps} steps of {_joined(own.provenance.batch for own in runs)} samples, crops of "
         f"{_joined(own.provenance.crop for own in runs)} px, optimiser "
@@ -50,7 +54,7 @@ def provenance(results: Results) -> str:
         f"{_joined(own.provenance.averaging for own in runs)}; seeds {', '.join(map(str, seeds))}. Measured on "
         f"{len(names)} photographs under {', '.join(results.tasks)} at severity 0.5, squares of at most {size} px from "
         f"their middle, on {_joined(own.provenance.device for own in runs)}; where nothing else is said, in one step "
-        f"under the type-matched instruction. The photographs: {', '.join(names)}.{mixed}"
+        f"under the type-matched instruction. The photographs: {', '.join(names)}. {trained}"
     )
 
 
@@ -80,11 +84,14 @@ def peers(results: Results) -> str:
     tokenizer = "was not timed" if seconds is None else f"took {seconds:,.0f} s"
     return (
         f"Peers were given the steps that take the training time of {REFERENCE}, by the median step of each, timed "
-        "before any training; the times below are by the clock, with whatever else the machine did meanwhile, and a "
-        f"ratio beyond {EQUAL:.0%} is marked as not equal. The training of the tokenizer, which {REFERENCE} needs and "
+        "before any peer was trained; the times below are by the clock, with whatever else the machine did meanwhile, "
+        f"and a ratio beyond {EQUAL:.0%} is marked as not equal. The training of the tokenizer, which {REFERENCE} needs and "
         f"peers do not, {tokenizer} and is counted in the second ratio alone. The samples of all are the same, with "
         "charts that peers do not look at: the time of making them, which was not measured, counts for all. All use "
-        "the optimiser and the learning rate that were chosen on our U-Net. The curves are of few validation pictures, "
+        "the optimiser, the learning rate, the warm-up and the averaging that were chosen on our U-Net, of which those of "
+        f"few steps have a larger part. Peers are shown nothing of the degradation, which {REFERENCE} is. NAFNet, whose "
+        "attention pools over the whole picture, is measured as it was published first, without the local pooling that "
+        "makes up for crops (TLC). The curves are of few validation pictures, "
         "and say how fast each learns; how well is in the table."
     )
 
