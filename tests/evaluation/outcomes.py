@@ -28,7 +28,7 @@ def made(gains: Sequence[float] = (1.5, -0.25, 3.0), names: Sequence[str] = (), 
         "layout": "test/{scene}/blur/{name}",
         "published": "GoPro",
     }
-    return Outcome(per_image=pictures, **given | fields)
+    return Outcome(**{"per_image": pictures} | given | fields)
 
 
 WHOLE = made(expected=3)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from defusion.instruction import VisualInstruction
+from defusion.instruction import NULL, VisualInstruction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +22,12 @@ class Description(VisualInstruction):
     codes: Tensor
     confidences: Mapping[str, float]
     severities: Mapping[str, float]
+
+    @property
+    def surest(self) -> str:
+        """The degradation that the picture has most probably; "clean" where none is there."""
+        found = {name: own for name, own in self.confidences.items() if name in self.shown.split("+")}
+        return max(found, key=found.__getitem__, default=NULL)
 
     @property
     def words(self) -> str:

@@ -20,6 +20,7 @@ class Measured:
         seconds: that restoring took; None where it was not timed.
         shown: what the model took for wrong, "rain+noise" or "clean"; None where it was told.
         named: whether these are all of its degradations and no others; None likewise.
+        surest: whether the one that it was surest of is among them (top-1); None likewise.
 
     Raises:
         ValueError: for a missing metric, or a score that is NaN or infinite.
@@ -31,6 +32,7 @@ class Measured:
     seconds: float | None = None
     shown: str | None = None
     named: bool | None = None
+    surest: bool | None = None
 
     def __post_init__(self) -> None:
         for side in ("input", "restored"):
@@ -132,8 +134,12 @@ class Outcome:
     @property
     def named(self) -> float | None:
         """Share of the pictures whose degradations the model named exactly; None where it was told them."""
-        found = [image.named for image in self.per_image if image.named is not None]
-        return sum(found) / len(found) if found else None
+        return _share([image.named for image in self.per_image])
+
+    @property
+    def surest(self) -> float | None:
+        """Share of those whose most probable degradation it named (top-1); None likewise."""
+        return _share([image.surest for image in self.per_image])
 
     @property
     def oracle(self) -> bool:
@@ -169,7 +175,7 @@ class Outcome:
             "restored": _rounded(self.restored),
             "per_image": [
                 {"name": image.name, "input": _rounded(image.input), "restored": _rounded(image.restored)}
-                | ({} if image.shown is None else {"shown": image.shown, "named": image.named})
+                | ({} if image.shown is None else {"shown": image.shown, "named": image.named, "surest": image.surest})
                 for image in self.per_image
             ],
             "weights": {"path": self.weights, "sha256": self.sha256},
@@ -179,9 +185,16 @@ class Outcome:
             "oracle": self.oracle,
             "instruction": self.instruction,
             **({} if self.named is None else {"named_exactly": round(self.named, 6)}),
+            **({} if self.surest is None else {"surest_right": round(self.surest, 6)}),
             "layout": self.layout,
             "seed": self.seed,
         }
+
+
+def _share(found: Sequence[bool | None]) -> float | None:
+    """Of those that are known."""
+    known = [own for own in found if own is not None]
+    return sum(known) / len(known) if known else None
 
 
 def _finite(scores: Scores, what: str) -> Scores:

@@ -79,7 +79,8 @@ class Evaluator:
         if self.save is not None:
             write_png(self.save / f"{sample.name}.png", restored)
         if isinstance(shown, Description):
-            row |= {"shown": shown.shown, "named": set(shown.shown.split("+")) == set(sample.shown.split("+"))}
+            true = set(sample.shown.split("+"))
+            row |= {"shown": shown.shown, "named": set(shown.shown.split("+")) == true, "surest": shown.surest in true}
         return row | {"seconds": round(seconds, 4)}
 
 

@@ -165,7 +165,10 @@ def _footnote(outcome: Outcome) -> str:
     digits = {name: 2 if name.startswith("psnr") else 4 for name in before if name not in ("psnr", "ssim")}
     more = [f"{name} {before[name]:.{own}f} -> {after[name]:.{own}f}" for name, own in digits.items()]
     also = f" Also measured, input -> ours: {', '.join(more)}." if more else ""
-    also += "" if outcome.named is None else f" Named exactly: {outcome.named:.1%} of the pictures."
+    if outcome.named is not None and outcome.surest is not None:
+        also += (
+            f" Named exactly: {outcome.named:.1%} of the pictures; the surest name is right in {outcome.surest:.1%}."
+        )
     return (
         f"{outcome.task}{labels}: {outcome.dataset}. {outcome.protocol.rstrip('.')}.{also} "
         f"Pictures: {outcome.layout}. Instruction: {outcome.instruction}; steps: {outcome.steps}; "
