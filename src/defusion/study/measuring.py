@@ -81,7 +81,7 @@ def measure(
     perceptual: Perceptual | None,
     watch: Callable[[Sequence[Way]], Iterable[Way]] = iter,
 ) -> Scores:
-    """Scores a trained run and writes `scores.json`, after each way, whole or not at all; what it has is not taken anew.
+    """Scores a trained run; writes `scores.json` after each way, whole or not at all. What it has is not taken anew.
 
     Args:
         run: trained to the end.
