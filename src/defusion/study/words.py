@@ -84,15 +84,15 @@ def peers(results: Results) -> str:
     tokenizer = "was not timed" if seconds is None else f"took {seconds:,.0f} s"
     return (
         f"Peers were given the steps that take the training time of {REFERENCE}, by the median step of each, timed "
-        "before any peer was trained; the times below are by the clock, with whatever else the machine did meanwhile, "
-        f"and a ratio beyond {EQUAL:.0%} is marked as not equal. The training of the tokenizer, which {REFERENCE} needs "
-        f"and peers do not, {tokenizer} and is counted in the second ratio alone. The samples of all are the same, with "
-        "charts that peers do not look at: the time of making them, which was not measured, counts for all. All use "
-        "the optimiser, the learning rate, the warm-up and the averaging that were chosen on our U-Net: in few steps the "
-        f"last two weigh more. Peers are shown nothing of the degradation, which {REFERENCE} is. NAFNet, whose attention "
-        "pools over the whole picture, is measured as it was published first, without the local pooling that makes up for "
-        "crops (TLC). The curves are of few validation pictures, "
-        "and say how fast each learns; how well is in the table."
+        "before any peer was trained; the times below are by the clock, with whatever else the machine did "
+        f"meanwhile, and a ratio beyond {EQUAL:.0%} is marked as not equal. The training of the tokenizer, which "
+        f"{REFERENCE} needs and peers do not, {tokenizer} and is counted in the second ratio alone. The samples of "
+        "all are the same, with charts that peers do not look at: the time of making them, which was not measured,"
+        " counts for all. All use the optimiser, the learning rate, the warm-up and the averaging that were chosen"
+        " on our U-Net: in few steps the last two weigh more. Peers are shown nothing of the degradation, which "
+        f"{REFERENCE} is. NAFNet, whose attention pools over the whole picture, is measured as it was published "
+        "first, without the local pooling that makes up for crops (TLC). The curves are of few validation "
+        "pictures, and say how fast each learns; how well is in the table."
     )
 
 
