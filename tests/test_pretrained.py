@@ -57,7 +57,8 @@ def test_a_wheel_holds_the_shipped_models(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as packed:
         files = set(packed.namelist())
     for name in names():
-        for part in ("README.md", "config.json", "defusion.safetensors", "tokenizer/tokenizer.safetensors"):
+        parts = ("tokenizer/tokenizer.safetensors", "describer/describer.safetensors", "describer/config.json")
+        for part in ("README.md", "config.json", "defusion.safetensors", *parts):
             assert f"defusion/pretrained/{name}/{part}" in files
 
 

@@ -17,7 +17,7 @@ from defusion.evaluation.obedience import middle
 from defusion.evaluation.testset import as_tensor
 from defusion.instruction import NULL
 from defusion.pretrained import find
-from defusion.restore.restorer import Restorer
+from defusion.restore.restorer import AUTO, Restorer
 
 CONTEXT = 32
 """Pixels around a crop, beyond which the network's borders lie."""
@@ -86,3 +86,18 @@ def test_no_grid_of_the_networks_stride_is_left(restorer: Restorer, task: str) -
     steps = error.diff(dim=2).abs().mean((0, 1))
     places = torch.stack([steps[place : 192 - stride : stride].mean() for place in range(stride)])
     assert places.max() < 1.3 * places.mean()
+
+
+@pytest.mark.parametrize("task", ["low_light", "rain", "snow", "underwater", "raindrop", "noise"])
+def test_it_sees_what_is_wrong_with_a_picture(restorer: Restorer, task: str) -> None:
+    lq = degraded(task, 256)
+    found = restorer.describe(lq)
+    assert [own.surest for own in found] == [task] * len(lq)
+    gains = psnr(restorer(lq, AUTO).image, photographs(256)) - psnr(lq, photographs(256))
+    assert gains.min() > 0
+
+
+def test_it_leaves_clean_pictures_alone(restorer: Restorer) -> None:
+    hq = photographs(256)
+    assert [own.shown for own in restorer.describe(hq)] == [NULL] * len(hq)
+    assert torch.equal(restorer(hq, AUTO).image, hq)
