@@ -90,7 +90,7 @@ def commands(line: str) -> list[list[str]]:
 
 def test_the_readme_has_commands() -> None:
     assert len(LINES) > 12
-    assert len(PYTHON) == 3
+    assert len(PYTHON) == 4
 
 
 @pytest.mark.parametrize("line", dict.fromkeys(line for line in LINES if line and line not in ELSEWHERE))
