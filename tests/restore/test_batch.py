@@ -286,6 +286,7 @@ def test_a_pair_shows_what_to_remove(run: Run, holiday: Path) -> None:
         (["--instruction", "rain", "--strength", "2"], "strength: expected a number in [0, 1]"),
         (["--instruction", "rain", "--strength", "snow=1"], "strength: expected one for each of rain, got snow"),
         (["--instruction", "rain", "--grid", "--steps", "2"], "--grid: draws all strengths and steps"),
+        (["--instruction", "rain", "--out", "holiday/a.png"], "--out: expected a folder for the restored pictures"),
         (["--instruction", "rain", "--strength", "much"], "--strength: expected 0.5, or rain=1,noise=0.3"),
         (["--instruction", "rain", "--format", "gif"], "--format: expected one of"),
         (["--instruction", "rain", "--tile", "100"], "tile: expected at least 384 px"),

@@ -64,6 +64,8 @@ def restore(
     """Restore pictures of any size, each into a file of its name and kind; goes on where it was."""
     if grid and (strength != "1" or steps != 1 or tile is not None or form):
         raise ValueError("--grid: draws all strengths and steps; leave out --strength, --steps, --tile and --format")
+    if out.is_file():
+        raise ValueError(f"--out: expected a folder for the restored pictures, got the file {out}")
     graded = _strength(strength)
     suffix = f".{form.lower().removeprefix('.')}" if form else None
     found = find_places(inputs, out, suffix, sys.stdin if "-" in inputs else ())
