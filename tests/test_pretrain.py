@@ -62,7 +62,6 @@ def test_what_is_written_restores_and_is_not_trained_again(
         trained.append(own.folder.name)
         network = Describer(shape, model.tokenizer) if own.folder.name == "describer" else model
         network.save(own.weights)
-
         write_json(own.folder / "settings.json", own.settings())
 
     monkeypatch.setattr(training, "train", train)
@@ -82,7 +81,7 @@ def test_what_is_written_restores_and_is_not_trained_again(
     assert trained == ["finish"]
 
 
-def test_a_part_is_another_one_after_another_part(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_part_is_another_one_after_another_part(tmp_path: Path) -> None:
     """With another first part those that go on from it, straight or through another, are not what they were."""
     before = parts(None, None, EXPERIMENTS, tmp_path)
     shutil.copytree(EXPERIMENTS, tmp_path / "experiments")

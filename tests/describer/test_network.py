@@ -28,9 +28,10 @@ def describer(tokenizer: Tokenizer) -> Describer:
         return Describer(TINY, tokenizer).eval()
 
 
-def sure_of(describer: Describer, *names: str) -> Describer:
-    """One that names just these, whatever it sees."""
-    bias = torch.tensor([10.0 if name in names else -10.0 for name in NAMES])
+def sure_of(describer: Describer, *names: str, **logits: float) -> Describer:
+    """One that names just these, or as surely as their logits say, whatever it sees."""
+    given = dict.fromkeys(names, 10.0) | logits
+    bias = torch.tensor([given.get(name, -10.0) for name in NAMES])
     with torch.no_grad():
         describer.names.weight.zero_()
         describer.names.bias.copy_(torch.cat([bias, torch.zeros(len(NAMES))]))

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from data_modules.clean import open_clean
-from defusion.degradations.library import NAMES
 from defusion.describer.network import Describer
 from defusion.diffusion.model import Defusion
 from defusion.evaluation.outcome import Measured
@@ -16,19 +15,8 @@ from defusion.evaluation.tasks import find_tasks
 from defusion.evaluation.testset import TestSet
 from defusion.imageio import write_png
 from defusion.restore.restorer import Restorer
-from defusion.tokenizer.network import Tokenizer
-from tests.describer.test_network import TINY
+from tests.describer.test_network import TINY, sure_of
 from tests.evaluation.outcomes import made
-
-
-def says(tokenizer: Tokenizer, **logits: float) -> Describer:
-    """A describer that is so sure of these degradations, whatever it sees."""
-    describer = Describer(TINY, tokenizer).eval()
-    bias = torch.tensor([logits.get(name, -10.0) for name in NAMES])
-    with torch.no_grad():
-        describer.names.weight.zero_()
-        describer.names.bias.copy_(torch.cat([bias, torch.zeros(len(NAMES))]))
-    return describer
 
 
 @pytest.mark.parametrize(
@@ -47,7 +35,7 @@ def test_names_are_compared_with_the_true_ones(
     model: Defusion, tmp_path: Path, task: str, logits: dict[str, float], shown: str, named: bool, surest: bool
 ) -> None:
     write_png(tmp_path / "photographs" / "a.png", torch.rand(3, 24, 32, generator=torch.Generator().manual_seed(0)))
-    restorer = Restorer(model, "cpu", says(model.tokenizer, **logits))
+    restorer = Restorer(model, "cpu", sure_of(Describer(TINY, model.tokenizer).eval(), **logits))
     own = Evaluator(restorer, lambda sample: restorer.describe(sample.lq)[0], steps=1)
     rows: list[dict[str, object]] = []
     own.run(TestSet(find_tasks(task)[0], open_clean(str(tmp_path / "photographs"))), [0], rows.append)

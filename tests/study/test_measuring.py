@@ -1,6 +1,6 @@
 """Measuring: every way by its name, over the same photographs, written whole."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
@@ -184,17 +184,24 @@ def test_scores_hold_for_their_photographs_metrics_weights_and_ways(
     assert not is_measured(run, ONE, None)
 
 
-def test_ways_that_are_measured_are_not_measured_again(
-    model: Defusion, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    run, taken = run_of("label", tmp_path, model), list[str]()
+@pytest.fixture
+def taken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the ways that are measured, in their order."""
+    found: list[str] = []
     whole = measuring._Pictures.measured
 
     def measured(self: Any, way: Way, restore: measuring.Restore) -> Measurement:
-        taken.append(way.name)
+        found.append(way.name)
         return whole(self, way, restore)
 
     monkeypatch.setattr(measuring._Pictures, "measured", measured)
+    return found
+
+
+def test_ways_that_are_measured_are_not_measured_again(
+    model: Defusion, taken: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    run = run_of("label", tmp_path, model)
     monkeypatch.setattr(ways, "GENERAL", GENERAL[:1])
     first = measure(run, ONE, None)
     monkeypatch.setattr(ways, "GENERAL", (replace(GENERAL[0], steps=2), *GENERAL[1:]))
@@ -207,26 +214,22 @@ def test_ways_that_are_measured_are_not_measured_again(
     assert taken[5:] == ["main", "severity-0.1", "severity-1.0", "composites-3"]
 
 
-def test_what_was_measured_before_a_kill_is_kept(
-    model: Defusion, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    run, taken = run_of("label", tmp_path, model), list[str]()
-    whole = measuring._Pictures.measured
+def test_what_was_measured_before_a_kill_is_kept(model: Defusion, taken: list[str], tmp_path: Path) -> None:
+    run = run_of("label", tmp_path, model)
 
-    def measured(self: Any, way: Way, restore: measuring.Restore) -> Measurement:
-        if way.name == "severity-1.0" and way.name not in taken:
-            taken.append(way.name)
-            raise KeyboardInterrupt
-        taken.append(way.name)
-        return whole(self, way, restore)
+    def killed(given: Sequence[Way]) -> Iterator[Way]:
+        for way in given:
+            if way.name == "severity-1.0":
+                raise KeyboardInterrupt
+            yield way
 
-    monkeypatch.setattr(measuring._Pictures, "measured", measured)
     with pytest.raises(KeyboardInterrupt):
-        measure(run, ONE, None)
+        measure(run, ONE, None, killed)
+    assert taken == ["main", "severity-0.1"]
     assert not is_measured(run, ONE, None)
     scores = measure(run, ONE, None)
     assert is_measured(run, ONE, None)
-    assert taken == ["main", "severity-0.1", "severity-1.0", "severity-1.0", "composites-3"]
+    assert taken == ["main", "severity-0.1", "severity-1.0", "composites-3"]
     assert [own.name for own in scores.measurements] == ["main", *(way.name for way in GENERAL)]
 
 

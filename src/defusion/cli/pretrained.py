@@ -54,7 +54,8 @@ def pretrain(
     Describer.load(planned["describer"].weights, model.tokenizer).save(out / "describer")
     get_console().print(f"wrote {out}", highlight=False, markup=False)
     if (out / "README.md").exists():
-        get_console().print(f"{out / 'README.md'} speaks of the weights before: measure these and write it anew")
+        line = f"{out / 'README.md'} speaks of the weights before: measure these and write it anew"
+        get_console().print(line, highlight=False, markup=False)
 
 
 def parts(data: str | None, lpips: Path | None, experiments: Path, runs: Path) -> "dict[str, Training]":

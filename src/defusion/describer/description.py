@@ -26,15 +26,17 @@ class Description(VisualInstruction):
     @property
     def surest(self) -> str:
         """The degradation that the picture has most probably; "clean" where none is there."""
-        found = {name: own for name, own in self.confidences.items() if name in self.shown.split("+")}
-        return max(found, key=found.__getitem__, default=NULL)
+        return max(self._found, key=self.confidences.__getitem__, default=NULL)
 
     @property
     def words(self) -> str:
         """In words: "rain (severity 0.6, 98% sure) + noise (severity 0.3, 91% sure)"; "clean (97% sure)"."""
-        found = [name for name in self.shown.split("+") if name in self.confidences]
-        if not found:
+        if not self._found:
             return f"{self.shown} ({1 - max(self.confidences.values()):.0%} sure)"
         return " + ".join(
-            f"{name} (severity {self.severities[name]:.1f}, {self.confidences[name]:.0%} sure)" for name in found
+            f"{name} (severity {self.severities[name]:.1f}, {self.confidences[name]:.0%} sure)" for name in self._found
         )
+
+    @property
+    def _found(self) -> list[str]:
+        return [name for name in self.shown.split("+") if name in self.confidences]

@@ -92,20 +92,22 @@ def measure(
     restore, parameters = _of_peer(run) if run.variant.peer else _of_diffusion(run)
     record, tokenizer = Record.read(run.training.folder), run.training.tokenizer
     identity = identity_of(run, photographs, perceptual)
+    tokenizer_seconds = None if tokenizer is None else _seconds(tokenizer)
+    provenance = provenance_of(run.training.folder, SIZE)
     pictures, found = _Pictures(photographs, perceptual), _measured_before(run, identity)
 
-    def scored(found: Mapping[Way, Measurement]) -> Scores:
+    def scores_of(taken: Mapping[Way, Measurement]) -> Scores:
         return Scores(
             variant=run.variant.name,
             seed=run.seed,
             parameters=parameters,
             train_steps=run.training.steps,
             train_seconds=record.total,
-            tokenizer_seconds=None if tokenizer is None else _seconds(tokenizer),
+            tokenizer_seconds=tokenizer_seconds,
             curve=record.curve,
-            measurements=tuple(found.values()),
-            provenance=provenance_of(run.training.folder, SIZE),
-            identity=identity | {"ways": _plain([asdict(way) for way in found])},
+            measurements=tuple(taken.values()),
+            provenance=provenance,
+            identity=identity | {"ways": _plain([asdict(way) for way in taken])},
         )
 
     for way in watch(ways_of(run)):
@@ -116,8 +118,8 @@ def measure(
         else:
             own = pictures.measured(way, restore)
             found[way] = replace(own, instruction="none", sampler="none") if run.variant.peer else own
-        scored(found).write(run.scores)
-    scores = scored({way: found[way] for way in ways_of(run)})
+        scores_of(found).write(run.scores)
+    scores = scores_of({way: found[way] for way in ways_of(run)})
     scores.write(run.scores)
     return scores
 

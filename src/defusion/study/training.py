@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, TypeAlias
 
@@ -43,19 +43,20 @@ def state_of(training: Training) -> State:
     return "trained" if is_trained else "interrupted"
 
 
-def check(trainings: Collection[Training]) -> None:
+def check(trainings: Iterable[Training]) -> None:
     """Refuses what cannot be trained, for other settings have trained something in its folder, which is kept.
 
     Raises:
         TrainingError: names the first such folder, what differs, and how to go on; or one that holds something else.
     """
-    for own in (own for own in trainings if state_of(own) == "occupied"):
+    states = [(own, state_of(own)) for own in trainings]
+    for own in (own for own, state in states if state == "occupied"):
         found = ", ".join(sorted(os.listdir(own.folder))[:_SHOWN_DIFFERENCES])
         raise TrainingError(
             f"{own.title}: {own.folder}: expected no such folder, an empty one or one of this training, got one with "
             f"{found}: give another folder with --runs"
         )
-    changed = [own for own in trainings if state_of(own) == "changed"]
+    changed = [own for own, state in states if state == "changed"]
     if changed:
         first, recorded = changed[0], _recorded(changed[0])
         if recorded is None:
