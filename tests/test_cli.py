@@ -11,7 +11,10 @@ from PIL import Image
 
 from defusion import cli
 from defusion.degradations.library import NAMES
+from defusion.grounds.chart import Chart
 from defusion.imageio import read_image, write_png
+from defusion.instruction import VisualInstruction
+from tests.conftest import TINY_TOKENIZER
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
@@ -49,6 +52,10 @@ def test_degrade_writes_pictures_instruction_and_parameters(
     params = json.loads((tmp_path / "one" / "a" / "params.json").read_text())
     assert params["degradations"] == "rain+noise"
     assert 0 <= params["params"]["noise.severity"] <= 1
+    shown = VisualInstruction.of_pictures(
+        *(tmp_path / "one" / "a" / f"{name}.png" for name in ("ground", "instruction")), 64
+    )
+    assert (shown.ground - Chart(64).canonical()).abs().max() < 1 / 255  # no grain is lost on the way to the model
     lq, hq = read_image(tmp_path / "one" / "a" / "lq.png"), read_image(photographs / "a.png")
     assert lq.shape == hq.shape
     assert np.abs(lq.astype(float) - hq).mean() > 1
@@ -80,6 +87,13 @@ def test_restore_by_pictures_of_a_chart(
     assert run(monkeypatch, *arguments, tmp_path / "none") == 2
     assert run(monkeypatch, *arguments, tmp_path / "none", "--chart", *chart, "--instruction", "rain") == 2
     assert "two pictures by --chart" in capsys.readouterr().err
+    size = TINY_TOKENIZER.ground_size
+    for times, warned in ((1, False), (3, True)):
+        large = [tmp_path / f"{times}-{path.name}" for path in chart]
+        for path, own in zip(chart, large, strict=True):
+            Image.open(path).resize((times * size, times * size)).save(own)
+        assert run(monkeypatch, *arguments, tmp_path / f"by-{times}", "--chart", *large) == 0
+        assert ("that the model reads" in " ".join(capsys.readouterr().out.split())) == warned
 
 
 def test_obedience_is_measured(
@@ -118,6 +132,7 @@ def test_names_that_collide_are_refused(
         (["eval", "--task", "snow", "--weights", "nowhere"], ["nowhere"]),
         (["restore", "nowhere.png", "--out", "x", "--instruction", "rain"], ["nowhere.png", "no such file"]),
         (["degrade", "{a}", "--with", "fog", "--out", "x"], ["unknown degradation 'fog'"]),
+        (["degrade", "{a}", "--with", "blur", "--out", "x"], ["did you mean defocus_blur, motion_blur?"]),
         (["ground", "--out", "x.png", "--size", "17"], ["even number of pixels"]),
     ],
 )

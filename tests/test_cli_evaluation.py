@@ -293,6 +293,8 @@ def test_a_part_on_purpose_is_called_one(run: Run, gopro: Path, capsys: Any) -> 
         (["--task", "table2"], ["none of its test sets", "NH-HAZE"]),
         (["--task", "rain", "--lpips", "nowhere.pth"], ["nowhere.pth"]),
         (["--task", "live1", "--severity", "0.3"], ["--severity", "live1", "--standin"]),
+        (["--task", "rain", "--page", "page.pdf"], ["--page", "ending in .html or .htm", "page.pdf"]),
+        (["--task", "rain", "--instruction", "auto"], ["needs a describer"]),
     ],
 )
 def test_what_cannot_be_evaluated_is_one_message(
@@ -312,6 +314,15 @@ def test_tasks_are_listed_and_explained(run: Run, capsys: Any) -> None:
     assert "seungjunnah" in printed
     assert "{scene}/sharp/{name}" in printed
     assert run("tasks", "gorpo") == 2
+    capsys.readouterr()
+    assert run("tasks", "snow") == 0
+    printed = capsys.readouterr().out
+    assert "snow (0.5) on clean pictures" in printed
+    assert "licence" not in printed  # it has no home
+    assert run("tasks", "table1") == 0
+    printed = capsys.readouterr().out
+    assert "snow100k_l" in printed
+    assert "snow100k_s" not in printed
 
 
 def test_a_severity_changes_the_pictures_and_not_the_instruction(run: Run, tmp_path: Path) -> None:

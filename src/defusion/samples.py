@@ -1,12 +1,15 @@
 """Degraded pictures for people to look at: files with their instructions and parameters, and a contact sheet."""
 
 import json
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TypeAlias
 
 import torch
 from PIL import Image as Picture
 from torch import Tensor
 
+from defusion.degradations.base import Degradation
 from defusion.degradations.library import LIBRARY, parse
 from defusion.degradations.standard import standard
 from defusion.files import replacing
@@ -16,7 +19,12 @@ from defusion.random import generator
 from defusion.sheets import Cell, contact_sheet
 
 SEVERITIES = (0.25, 0.5, 1.0)
+MODEL_GROUND = 64
+"""Side in px of the grounds of the shipped model, and of the default of tokenizers."""
 _PICTURE, _CHART = range(2)
+
+Watch: TypeAlias = Callable[[list[Degradation]], Iterable[Degradation]]
+"""Hands on what is drawn next."""
 
 
 def write_degraded(
@@ -25,7 +33,7 @@ def write_degraded(
     spec: str,
     seed: int = 0,
     severity: float | None = None,
-    chart: Chart = Chart(256),
+    chart: Chart = Chart(MODEL_GROUND),
 ) -> None:
     """Degrades a picture and the canonical chart by one draw.
 
@@ -37,7 +45,7 @@ def write_degraded(
         spec: "rain" or "rain+noise"; with a number behind any name all have theirs, see `standard`.
         seed: the same seed gives the same files.
         severity: of every member, in [0, 1]; drawn when not given.
-        chart: the ground.
+        chart: the ground; by default of the size that models read, which grain and rain do not survive a reduction to.
 
     Raises:
         ValueError: for an unknown degradation, or two kinds of severity.
@@ -61,13 +69,14 @@ def write_degraded(
         partial.write_text(json.dumps({"degradations": spec, "seed": seed, "params": values}, indent=2) + "\n")
 
 
-def degradation_sheet(hq: Tensor, seed: int = 0, size: int = 256) -> Picture.Image:
+def degradation_sheet(hq: Tensor, seed: int = 0, size: int = 256, watch: Watch = iter) -> Picture.Image:
     """All degradations, a row each, at three severities, on the middle of a picture and on the chart.
 
     Args:
         hq: (3, H, W) in [0, 1].
         seed: of the draws.
         size: side of a cell in px.
+        watch: shows the way through the degradations.
     """
     top, left = (max(0, (length - size) // 2) for length in hq.shape[-2:])
     subjects = {
@@ -75,7 +84,7 @@ def degradation_sheet(hq: Tensor, seed: int = 0, size: int = 256) -> Picture.Ima
         "chart": Chart(size).canonical(),
     }
     rows = []
-    for number, operator in enumerate(LIBRARY.values()):
+    for number, operator in enumerate(watch(list(LIBRARY.values()))):
         cells = []
         for subject, (label, x) in enumerate(subjects.items()):
             for severity in SEVERITIES:

@@ -76,10 +76,12 @@ def test_a_test_set_is_whole_and_explains_itself(benchmark: Benchmark) -> None:
 
 
 def test_the_listing_has_every_task_and_fits_a_terminal() -> None:
-    console = Console(width=100, record=True, file=StringIO())
+    console = Console(width=80, record=True, file=StringIO())
     console.print(listing())
     text = console.export_text()
     assert all(name in text for name in (*BENCHMARKS, *GROUPS))
+    named = [name for name in BENCHMARKS if any(line.split()[:1] == [name] for line in text.splitlines())]
+    assert named == list(BENCHMARKS)  # no name is cut or broken
 
 
 @pytest.mark.parametrize(

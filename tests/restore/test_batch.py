@@ -19,6 +19,7 @@ from defusion import cli
 from defusion.describer.network import Describer, DescriberConfig
 from defusion.diffusion.model import Defusion
 from defusion.imageio import image_size, read_image
+from defusion.instruction import VisualInstruction
 from defusion.restore import batch
 from defusion.restore.batch import Batch, How, Results
 from defusion.restore.places import Found, Place, find_places
@@ -162,6 +163,19 @@ def test_whatever_fails_stops_nothing_else(
     assert "\n" not in results.failed[0].note
 
 
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        (How("rain"), "rain"),
+        (How("rain:0.7+noise", 0.5), "rain:0.7+noise; strength 0.5"),
+        (How("rain+noise", {"rain": 1, "noise": 0.3}), "rain+noise; strength rain 1, noise 0.3"),
+        (How(VisualInstruction(torch.zeros(1, 3, 32, 32), torch.ones(1, 3, 32, 32), "shown")), "shown"),
+    ],
+)
+def test_the_table_says_what_was_removed_and_how_much(restorer: Restorer, holiday: Path, how: How, words: str) -> None:
+    assert {row.note for row in restored(restorer, holiday, how).rows} == {words}
+
+
 def test_a_picture_is_not_written_over_itself(restorer: Restorer, holiday: Path) -> None:
     found = Found([Place((holiday / "a.png").resolve(), "a.png")], {})
     before = (holiday / "a.png").read_bytes()
@@ -238,7 +252,12 @@ def test_grids_are_drawn(run: Run, holiday: Path, capsys: pytest.CaptureFixture[
 
 
 def test_pictures_are_described(
-    model: Defusion, holiday: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    model: Defusion,
+    holiday: Path,
+    weights: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     shape = DescriberConfig(crop_size=32, channels=(16,), blocks=(1,), width=32)
     Restorer(model, "cpu", Describer(shape, model.tokenizer)).save_pretrained(tmp_path / "describing")
@@ -247,7 +266,7 @@ def test_pictures_are_described(
     monkeypatch.setattr(sys, "stdin", io.StringIO("holiday/a.png\n"))
 
     def describe(*arguments: object) -> int:
-        given = ["defusion", "describe", *map(str, arguments), "--weights", "describing"]
+        given = ["defusion", "describe", "--weights", "describing", *map(str, arguments)]
         monkeypatch.setattr(sys, "argv", given)
         with pytest.raises(SystemExit) as stopped:
             cli.main()
@@ -266,6 +285,10 @@ def test_pictures_are_described(
     assert describe("holiday/a.png", "--out", "holiday/a.png") == 2
     assert "is there already" in capsys.readouterr().err
     assert (holiday / "a.png").read_bytes() == before
+    assert describe("holiday/a.png", "--weights", weights) == 2
+    out, error = capsys.readouterr()
+    assert "needs a describer" in error
+    assert not out  # no empty table
 
 
 def test_a_pair_shows_what_to_remove(run: Run, holiday: Path) -> None:

@@ -220,7 +220,9 @@ def test_the_commands_plan_and_report(repository: Path, capsys: pytest.CaptureFi
     assert run("ablation", "--dry-run", "--seeds", "1") == 0
     assert run("peers", "--dry-run", "--steps", "30") == 0
     assert not (repository / "runs").exists()
-    assert "0 of 14 runs are done" in capsys.readouterr().out
+    planned = capsys.readouterr().out
+    assert "0 of 14 runs are done" in planned
+    assert planned.count("to be timed") == len(PEERS)
     runner = Runner(Study(None, 100, 1), PHOTOGRAPHS)
     for own in [*runner.study.variants(["full"]), *runner.study.peers()]:
         finish(runner.study.timing(own))
@@ -237,7 +239,8 @@ def test_the_commands_plan_and_report(repository: Path, capsys: pytest.CaptureFi
     finish(again.training)
     measure(again)
     capsys.readouterr()
-    assert run("ablation", "--only", "full", "--steps", "100", "--seeds", "2", "--out", "RESULTS.md") == 0
+    assert run("ablation", "--only", "full", "--steps", "100", "--seeds", "2") == 0
+    assert "full" in (repository / "runs" / "ablation" / "RESULTS.md").read_text()
     assert "fewer seeds in the report, for these are not done: label with seed 1, plain with seed 1" in " ".join(
         capsys.readouterr().out.split()
     )

@@ -30,7 +30,7 @@ from defusion.evaluation.tasks import (
 from defusion.evaluation.testset import TestSet
 from defusion.instruction import InstructionKind
 from defusion.layouts import find_root, is_named
-from defusion.restore.restorer import Restorer
+from defusion.restore.restorer import AUTO, Restorer
 
 
 def evaluate(
@@ -61,8 +61,9 @@ def evaluate(
 ) -> None:
     """Restore and score the pictures of a task, or of a group of them, each by its protocol."""
     data = data or None
-    for option, file in (("--json", json), ("--csv", table), ("--markdown", markdown_file), ("--page", page)):
+    for option, file in (("--json", json), ("--csv", table), ("--markdown", markdown_file)):
         check_file(option, file)
+    check_file("--page", page, ".html", ".htm")
     chosen = find_tasks(task)
     if standin:
         chosen = tuple(own if is_synthetic(own) else stand_in(own) for own in chosen)
@@ -80,6 +81,8 @@ def evaluate(
         )
     tests = _opened(requests)
     restorer = Restorer.from_pretrained(weights)
+    if instruction == "auto":
+        restorer.check(AUTO)
     evaluators = [request.evaluator(restorer) for request in requests]
     ledgers = [request.ledger(test) for request, test in zip(requests, tests, strict=True)]
     outcomes = [
@@ -108,14 +111,16 @@ def evaluate(
         ledger.close()
 
 
-def tasks(name: Annotated[str, typer.Argument(help="A test set: its layout, source and protocol.")] = "") -> None:
-    """List the test sets and groups, or explain one."""
+def tasks(
+    name: Annotated[str, typer.Argument(help="A test set: its layout, source and protocol; a group: its sets.")] = "",
+) -> None:
+    """List the test sets and groups, those of a group, or explain one."""
     console = get_console()
-    if not name:
-        console.print(listing())
-        return
-    for own in find_tasks(name):
-        console.print(explain(own, "what it is"), highlight=False, markup=False)
+    found = find_tasks(name) if name else ()
+    if len(found) == 1:
+        console.print(explain(found[0], "what it is"), highlight=False, markup=False)
+    else:
+        console.print(listing(found))
 
 
 def _opened(requests: Sequence[Request]) -> list[TestSet]:

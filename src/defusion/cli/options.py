@@ -14,11 +14,18 @@ Json = Annotated[Path | None, typer.Option(help="Write the scores as JSON.")]
 Out = Annotated[Path, typer.Option("--out", help="Where to write.")]
 
 
-def check_file(option: str, file: Path | None) -> None:
+def check_file(option: str, file: Path | None, *endings: str) -> None:
     """Refuses a folder where a file is to be written, before anything else is done.
 
+    Args:
+        option: that gave it.
+        file: None where it was not given.
+        endings: that its name may have, ".html"; any when none is given.
+
     Raises:
-        ValueError: for a folder.
+        ValueError: for a folder, or another ending.
     """
+    if file is not None and endings and file.suffix.lower() not in endings:
+        raise ValueError(f"{option}: expected a name ending in {' or '.join(endings)}, got {file}")
     if file is not None and file.is_dir():
         raise ValueError(f"{option}: expected the name of a file to write, got the folder {file}")

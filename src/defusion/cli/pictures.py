@@ -1,5 +1,6 @@
 """Commands that draw charts and degrade pictures."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -40,16 +41,21 @@ def degrade(
     severity: Annotated[float | None, typer.Option(min=0, max=1, help="Of every member; drawn when not given.")] = None,
     contact: Annotated[bool, typer.Option("--sheet", help="All degradations at three severities.")] = False,
 ) -> None:
-    """Degrade pictures; write each with its instruction and the parameters as JSON."""
+    """Degrade pictures, each into a folder: lq.png, the chart as ground.png and instruction.png, params.json.
+
+    The charts have the size that models read: restore --chart ground.png instruction.png.
+    """
     paths = find_images(inputs)
     _refuse_collisions([out / path.stem for path in paths])
-    for path in track(paths, "degrading", console=get_console()):
+    console = get_console()
+    for path in paths if contact else track(paths, "degrading", console=console):
         picture = to_tensor(read_image(path))
         if contact:
-            write_png(out / f"{path.stem}_sheet.png", np.asarray(degradation_sheet(picture, seed)))
+            drawn = degradation_sheet(picture, seed, watch=partial(track, description=path.name, console=console))
+            write_png(out / f"{path.stem}_sheet.png", np.asarray(drawn))
         else:
             write_degraded(picture, out / path.stem, spec, seed, severity)
-    get_console().print(f"wrote {out}")
+    console.print(f"wrote {out}")
 
 
 def _refuse_collisions(names: list[Path]) -> None:

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from defusion.cli.options import WEIGHTS, Out, Seed, Steps, Weights
 from defusion.files import replacing
-from defusion.imageio import read_image, to_tensor, write_png
+from defusion.imageio import image_size, read_image, to_tensor, write_png
 from defusion.instruction import VisualInstruction
 from defusion.oracle import instruction as fitted_instruction
 from defusion.pretrained import find
@@ -33,6 +33,8 @@ Inputs = Annotated[
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 _SHEET = "contact_sheet.png"
 _MOST_DRAWN = 24
+_COARSE = 1.5
+"""How many times as large as the model's a chart may be before its grain is worth a word."""
 
 
 def restore(
@@ -99,6 +101,7 @@ def describe(
         raise ValueError(f"--out: expected a name ending in .png, got {out}")
     found = find_places(inputs, listed=sys.stdin if "-" in inputs else ())
     restorer = Restorer.from_pretrained(weights)
+    restorer.check(AUTO)
     table = Table(box=box.SIMPLE_HEAD)
     for head in ("picture", "seen"):
         table.add_column(head, overflow="fold")
@@ -160,7 +163,17 @@ def _instruction(
     if chart and (instruction or like):
         raise ValueError("--chart: expected it alone, got --instruction or --like too: show one thing")
     if chart:
-        return VisualInstruction.of_pictures(*chart, restorer.model.tokenizer.config.ground_size)
+        size = restorer.model.tokenizer.config.ground_size
+        shown = VisualInstruction.of_pictures(*chart, size)
+        if min(image_size(chart[1])) >= _COARSE * size:
+            get_console().print(
+                f"--chart: {chart[1]} is averaged to the {size} x {size} px that the model reads, where noise and rain "
+                f"all but vanish: give charts of about that size (of paper: `defusion chart --read`)",
+                highlight=False,
+                markup=False,
+                style="yellow",
+            )
+        return shown
     if like:
         lq, hq = (to_tensor(read_image(path)) for path in like)
         names = instruction or AUTO

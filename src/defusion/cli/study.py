@@ -19,7 +19,10 @@ Data = Annotated[
 ]
 TrainingSteps = Annotated[int, typer.Option("--steps", min=1, help="Training steps of a run; time grows with it.")]
 Seeds = Annotated[int, typer.Option(min=1, help="Trainings of each variant.")]
-Report = Annotated[Path, typer.Option("--out", help="The Markdown file whose section is written.")]
+Report = Annotated[
+    Path | None,
+    typer.Option("--out", help="The Markdown file whose section is written; RESULTS.md in --runs if not given."),
+]
 Runs = Annotated[
     Path, typer.Option(file_okay=False, help="The folder of the trainings; below it one a number of steps.")
 ]
@@ -27,7 +30,6 @@ Lpips = Annotated[Path | None, typer.Option(help="Torchvision's AlexNet weights:
 Only = Annotated[str, typer.Option(help="Names of variants joined by commas; all when not given.")]
 Dry = Annotated[bool, typer.Option("--dry-run", help="Show the runs, what is done and the hours left.")]
 
-RESULTS = Path("experiments/RESULTS.md")
 TRAININGS = Path("runs/ablation")
 
 
@@ -35,13 +37,14 @@ def ablation(
     data: Data = None,
     steps: TrainingSteps = 1000,
     seeds: Seeds = 3,
-    out: Report = RESULTS,
+    out: Report = None,
     runs: Runs = TRAININGS,
     lpips: Lpips = None,
     only: Only = "",
     dry_run: Dry = False,
 ) -> None:
     """Test the paper's claims: train the method and its variants alike, measure, report; goes on where it was."""
+    out = out or runs / "RESULTS.md"
     runner = _runner(data, steps, seeds, out, runs, lpips)
     planned = runner.ablation(_names(only))
     runner.check(planned)
@@ -56,13 +59,14 @@ def peers(
     data: Data = None,
     steps: TrainingSteps = 1000,
     seeds: Seeds = 3,
-    out: Report = RESULTS,
+    out: Report = None,
     runs: Runs = TRAININGS,
     lpips: Lpips = None,
     only: Only = "",
     dry_run: Dry = False,
 ) -> None:
     """Compare with published networks of equal size, trained on the same samples for as long; goes on where it was."""
+    out = out or runs / "RESULTS.md"
     runner = _runner(data, steps, seeds, out, runs, lpips)
     planned = runner.planned_peers(_names(only))
     runner.check(planned)

@@ -155,7 +155,7 @@ def parse(spec: str) -> Compose:
     names = [name.strip() for name in spec.split("+")]
     for name in names:
         if name not in LIBRARY:
-            near = get_close_matches(name, NAMES, n=3) or NAMES
+            near = [own for own in NAMES if name and name in own] or get_close_matches(name, NAMES, n=3) or NAMES
             raise ValueError(
                 f"unknown degradation {name!r} in {spec!r}: did you mean {', '.join(near)}? "
                 'Degradations are joined by "+": "rain+noise".'

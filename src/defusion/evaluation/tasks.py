@@ -120,6 +120,16 @@ def explain(benchmark: Benchmark, found: str = "no data was given") -> str:
         benchmark: the test set.
         found: what is there instead.
     """
+    if is_synthetic(benchmark):
+        return "\n".join(
+            (
+                f"Task {benchmark.name}: {found}.",
+                f"  Is        {benchmark.title}",
+                f"  Run       make eval TASK={benchmark.name}   (embedded photographs; DATA=DIR: your clean ones)",
+                f"  Protocol  {benchmark.protocol.describe()}",
+                f"  Note      {benchmark.note}",
+            )
+        )
     count = f"{benchmark.count} pictures" if benchmark.count else "pictures"
     lines = [
         f"Task {benchmark.name}: {found}.",
@@ -136,15 +146,18 @@ def explain(benchmark: Benchmark, found: str = "no data was given") -> str:
     return "\n".join(lines)
 
 
-def listing() -> Group:
-    """All test sets, a row each, and the groups, for a rich console."""
-    table = Table(box=box.SIMPLE_HEAD)
-    for column in ("task", "test set", "images", "input", "scored"):
-        table.add_column(column, justify="right" if column == "images" else "left", no_wrap=column == "task")
-    for own in BENCHMARKS.values():
+def listing(members: Sequence[Benchmark] = ()) -> Group:
+    """Test sets, a row each, for a rich console of 80 columns: those of a group, or all of them and the groups."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for column in ("task", "test set", "images", "input", "PSNR", "SSIM"):
+        table.add_column(column, justify="right" if column == "images" else "left", no_wrap=column != "test set")
+    for own in members or BENCHMARKS.values():
         made = f"{own.synthesis.kind} {own.synthesis.level or ''}".strip() if own.synthesis else "pairs"
-        scored = f"{own.protocol.psnr.upper()}, SSIM {own.protocol.ssim.upper()}"
-        table.add_row(own.name, own.title.split(" (")[0], str(own.count or "not fixed"), made, scored)
+        title = own.title.split(" (")[0].split(", ")[0]
+        count = str(own.count or ("any" if is_synthetic(own) else "not fixed"))
+        table.add_row(own.name, title, count, made, own.protocol.psnr.upper(), own.protocol.ssim.upper())
+    if members:
+        return Group(table, Text("`defusion tasks NAME` explains one."))
     named = {name: members for name, members in GROUPS.items() if name != "all"} | {"all": ("every test set",)}
     groups = "\n".join(f"{name}: {' '.join(members)}" for name, members in (named | dict(SYNTHETIC)).items())
     return Group(

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from torch import Tensor
 
+from defusion.describer.description import Description
 from defusion.instruction import VisualInstruction
 from defusion.ledger import Ledger, Row
 from defusion.restore.pictures import as_batch
@@ -49,6 +50,16 @@ class How:
     seed: int = 0
     tile: int | None = None
     quality: int = QUALITY
+
+    def told(self, shown: VisualInstruction) -> str:
+        """In words, what a picture was restored by: severities and strengths where there are some."""
+        if isinstance(shown, Description):
+            words = shown.words
+        else:
+            words = self.instruction if isinstance(self.instruction, str) else shown.shown
+        if isinstance(self.strength, Mapping):
+            return f"{words}; strength {', '.join(f'{name} {own:g}' for name, own in self.strength.items())}"
+        return words if self.strength == 1 else f"{words}; strength {self.strength:g}"
 
     def digest(self, weights: str) -> str:
         """Another one for what may give other pictures, by the model of this name."""
@@ -167,8 +178,10 @@ class Batch:
         self.ledger.add(stamp | {"begun": time.time_ns()})  # before the file: what comes after it is ours
         left_out = write_stored(target, found.image, stored, how.quality)
         if len(self.results.cells) < _MOST_CELLS:
-            self.results.cells.append(_cells(place.name, found))
-        note = found.instruction.shown + "".join(f"; {name} left out, too long for this format" for name in left_out)
+            self.results.cells.append(_cells(place.name, found, how.told(found.instruction)))
+        note = how.told(found.instruction) + "".join(
+            f"; {name} left out, too long for this format" for name in left_out
+        )
         return Result(str(place.source), place.name, "restored", note, f"{lq.shape[3]} x {lq.shape[2]}")
 
     def _is_done(self, target: Path, stamp: Row) -> bool:
@@ -195,10 +208,10 @@ def middle_of(picture: Tensor, size: int = 256) -> Tensor:
     return picture[:, top : top + size, left : left + size].clone()
 
 
-def _cells(name: str, found: Restoration) -> tuple[Cell, Cell]:
-    """The middle of a picture before and after."""
+def _cells(name: str, found: Restoration, told: str) -> tuple[Cell, Cell]:
+    """The middle of a picture before and after, and by what."""
     before, after = map(middle_of, (found.lq, found.image))
-    return Cell(before, Path(name).name[-36:]), Cell(after, found.instruction.shown[:36])
+    return Cell(before, Path(name).name[-36:]), Cell(after, (told if len(told) <= 36 else found.instruction.shown)[:36])
 
 
 def _progress() -> Progress:

@@ -138,7 +138,9 @@ class Restorer:
         pictures, _ = as_batch(picture)
         return [self.describer.describe(own, self.chart) for own in pictures]
 
-    def check(self, instruction: Instruction, strength: Strength, steps: int, tile: int | None) -> None:
+    def check(
+        self, instruction: Instruction, strength: Strength = 1.0, steps: int = 1, tile: int | None = None
+    ) -> None:
         """Refuses what would fail for every picture; see `__call__`.
 
         Raises:

@@ -123,7 +123,8 @@ class Runner:
         for name in dict.fromkeys(run.variant.name for run in runs):
             own = [run for run in runs if run.variant.name == name]
             states = ("done" if self.is_done(run) else state_of(run.training) for run in own)
-            table.add_row(name, differs(name), f"{own[0].training.steps:,}", *states)
+            known = self._is_timed or not own[0].variant.peer
+            table.add_row(name, differs(name), f"{own[0].training.steps:,}" if known else "to be timed", *states)
         return table
 
     @property
