@@ -52,9 +52,8 @@ def test_degrade_writes_pictures_instruction_and_parameters(
     params = json.loads((tmp_path / "one" / "a" / "params.json").read_text())
     assert params["degradations"] == "rain+noise"
     assert 0 <= params["params"]["noise.severity"] <= 1
-    shown = VisualInstruction.of_pictures(
-        *(tmp_path / "one" / "a" / f"{name}.png" for name in ("ground", "instruction")), 64
-    )
+    charts = tmp_path / "one" / "a"
+    shown = VisualInstruction.of_pictures(charts / "ground.png", charts / "instruction.png", 64)
     assert (shown.ground - Chart(64).canonical()).abs().max() < 1 / 255  # no grain is lost on the way to the model
     lq, hq = read_image(tmp_path / "one" / "a" / "lq.png"), read_image(photographs / "a.png")
     assert lq.shape == hq.shape
