@@ -59,7 +59,7 @@ restore: setup  ## restore pictures (IN, OUT, INSTRUCTION, WEIGHTS)
 pretrained: setup  ## train the shipped model anew, hours on two CPU cores, into runs/pretrained/weights (DATA, LPIPS)
 	$(DEFUSION) pretrain $(if $(DATA),--data "$(DATA)") $(if $(LPIPS),--lpips "$(LPIPS)") $(ARGS)
 
-ablation: setup  ## train and measure the method and its variants: runs/ablation/RESULTS.md (DATA, STEPS, LPIPS)
+ablation: setup  ## train and measure the method and its variants; RESULTS.md below runs/ablation (DATA, STEPS, LPIPS)
 	$(DEFUSION) ablation $(STUDY) $(ARGS)
 
 peers: setup  ## the same beside published networks in equal time (DATA, STEPS, LPIPS)

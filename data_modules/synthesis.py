@@ -8,6 +8,7 @@ from torch import Tensor
 
 from data_modules.plan import Plan, SynthesisConfig, draw_plan, sequences
 from defusion.degradations.library import LIBRARY, NAMES, Compose, rows_of
+from defusion.imageio import eight_bit
 from defusion.random import generator, integers, uniform
 from defusion.types import Batch, Image, Mode, Params
 
@@ -54,6 +55,7 @@ class Synthesis:
             _Work(ground, same, shown, 0, _INSTRUCTION),
             _Work(ground, ~same, shown, len(hq), _INSTRUCTION),
         )
+        crops = eight_bit(crops)  # or blur would show by spectra that no file can hold
         lq = crops if paired is None else torch.where(_rows(synthetic, hq), crops, paired)
         target = torch.where(_rows(_in(plans, Mode.NULL, Mode.MISMATCHED), hq), lq, rest)
         instruction = torch.where(_rows(same, hq), like, unlike)

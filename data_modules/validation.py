@@ -9,6 +9,7 @@ from torch.utils.data import Dataset
 from data_modules.crops import CropDataset
 from defusion.degradations.standard import degrade
 from defusion.grounds.chart import Chart
+from defusion.imageio import eight_bit
 from defusion.instruction import NULL, VisualInstruction
 from defusion.types import Batch, Image, Mode
 
@@ -45,7 +46,7 @@ def validation_batch(hq: Image, index: Sequence[int], task: Sequence[str], chart
     ]
     instructions = {name: VisualInstruction.named(name, chart, SEED) for name in set(task)}
     shown = [instructions[name] for name in task]
-    lq = torch.cat(pictures).to(hq.device)
+    lq = eight_bit(torch.cat(pictures)).to(hq.device)
     ground = torch.cat([one.ground for one in shown]).to(hq.device)
     instruction = torch.cat([one.picture for one in shown]).to(hq.device)
     modes = (Mode.TYPE_MATCHED,) * len(hq)

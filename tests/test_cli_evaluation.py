@@ -294,7 +294,7 @@ def test_a_part_on_purpose_is_called_one(run: Run, gopro: Path, capsys: Any) -> 
         (["--task", "rain", "--lpips", "nowhere.pth"], ["nowhere.pth"]),
         (["--task", "live1", "--severity", "0.3"], ["--severity", "live1", "--standin"]),
         (["--task", "rain", "--page", "page.pdf"], ["--page", "ending in .html or .htm", "page.pdf"]),
-        (["--task", "rain", "--instruction", "auto"], ["needs a describer"]),
+        (["--task", "rain", "--data", "no/such/folder", "--instruction", "auto"], ["needs a describer"]),  # first
     ],
 )
 def test_what_cannot_be_evaluated_is_one_message(

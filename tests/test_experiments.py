@@ -8,6 +8,7 @@ import pytest
 import torch
 import yaml
 
+from defusion.describer.network import Describer, DescriberConfig
 from defusion.diffusion.model import Defusion, DefusionConfig
 from defusion.tokenizer.network import Tokenizer, TokenizerConfig
 from defusion.training import train
@@ -72,6 +73,23 @@ def test_the_later_parts_of_small_go_on_from_the_first(
     given = [word for name, folder in folders.items() for word in (f"--model.init_args.{name}", str(folder))]
     second = ["--config", str(EXPERIMENTS / f"diffusion/{part}.yaml")]
     fit(monkeypatch, "diffusion/small.yaml", *second, *small(tmp_path), *given)
+
+
+def test_the_second_part_of_the_describer_goes_on_from_the_first(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    config = settings("tokenizer/small.yaml")["model"]["init_args"]["config"]
+    tokenizer = Tokenizer(TokenizerConfig(**config)).eval()
+    tokenizer.save(tmp_path / "tokenizer")
+    Describer(DescriberConfig(), tokenizer).save(tmp_path / "first")
+    given = [
+        "--model.init_args.tokenizer",
+        str(tmp_path / "tokenizer"),
+        "--model.init_args.start",
+        str(tmp_path / "first"),
+    ]
+    second = ["--config", str(EXPERIMENTS / "describer/small_finish.yaml")]
+    fit(monkeypatch, "describer/small.yaml", *second, *small(tmp_path), *given)
 
 
 def _frozen(value: Any) -> Any:

@@ -23,16 +23,23 @@ def value(own: Training, name: str) -> str:
 
 def test_each_part_begins_where_the_one_before_ended(tmp_path: Path) -> None:
     found = parts("owner/photos", tmp_path / "alex.safetensors", EXPERIMENTS, tmp_path)
-    assert list(found) == list(SECONDS_A_STEP) == ["tokenizer", "first", "middle", "finish", "describer"]
-    assert {name: own.steps for name, own in found.items() if name != "describer"} == {
+    assert (
+        list(found)
+        == list(SECONDS_A_STEP)
+        == ["tokenizer", "first", "middle", "finish", "describer", "describer_finish"]
+    )
+    assert {name: own.steps for name, own in found.items()} == {
         "tokenizer": 2000,
         "first": 15_800,
         "middle": 3600,
         "finish": 10_000,
+        "describer": 20_000,
+        "describer_finish": 7000,
     }
     assert "--model.init_args.start" not in found["first"].arguments
     assert value(found["middle"], "model.init_args.start") == str(tmp_path / "first" / "weights")
     assert value(found["finish"], "model.init_args.start") == str(tmp_path / "middle" / "weights")
+    assert value(found["describer_finish"], "model.init_args.start") == str(tmp_path / "describer" / "weights")
     weights = "model.init_args.perceptual.weights"
     for name, own in found.items():
         assert value(own, "data.init_args.data") == "owner/photos"
@@ -60,7 +67,7 @@ def test_what_is_written_restores_and_is_not_trained_again(
 
     def train(own: Training) -> None:
         trained.append(own.folder.name)
-        network = Describer(shape, model.tokenizer) if own.folder.name == "describer" else model
+        network = Describer(shape, model.tokenizer) if own.folder.name.startswith("describer") else model
         network.save(own.weights)
         write_json(own.folder / "settings.json", own.settings())
 
@@ -69,7 +76,7 @@ def test_what_is_written_restores_and_is_not_trained_again(
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "README.md").touch()
     pretrain(tmp_path / "out", runs=tmp_path / "runs")
-    assert trained == ["tokenizer", "first", "middle", "finish", "describer"]
+    assert trained == list(SECONDS_A_STEP)
     assert Restorer.from_pretrained(tmp_path / "out").describer is not None
     assert "README.md speaks of the weights before" in " ".join(capsys.readouterr().out.split())
     trained.clear()

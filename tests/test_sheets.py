@@ -24,6 +24,19 @@ def test_a_sheet_shows_pixels_as_they_are() -> None:
     assert (windows == centre).all((3, 4, 5)).sum() == 1
 
 
+def test_no_label_runs_into_the_next() -> None:
+    """A long one is written smaller, and cut in the end."""
+    ink = {}
+    for label in ("rain", "rain:0.7+noise:25; strength rain 1, noise 0.3", "rain+" * 40):
+        sheet = np.asarray(contact_sheet([[Cell(torch.ones(3, 256, 256), label)]]).convert("L"))
+        ink[label] = np.flatnonzero((sheet[8:28] < 200).any(0))
+        assert 8 <= ink[label].min() < 16
+        assert ink[label].max() <= 8 + 256
+    short, long, cut = ink.values()
+    assert short.max() < 60
+    assert min(long.max(), cut.max()) > 220
+
+
 @pytest.mark.parametrize("rows", [[], [[]]])
 def test_an_empty_sheet_is_an_error(rows: list[list[Cell]]) -> None:
     with pytest.raises(ValueError, match="at least one"):

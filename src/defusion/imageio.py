@@ -100,6 +100,11 @@ def to_tensor(picture: Picture) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1))).float().div_(255)
 
 
+def eight_bit(image: Tensor) -> Tensor:
+    """Float of any shape, as a file of 8 bits holds it: clamped to [0, 1], at the nearest multiple of 1/255."""
+    return image.clamp(0, 1).mul(255).round().div(255)
+
+
 def to_uint8(image: Tensor) -> Picture:
     """Float (3, H, W), clamped to [0, 1], to uint8 (H, W, 3), rounded to the nearest level."""
     if image.ndim != 3 or image.shape[0] != 3 or not image.is_floating_point():

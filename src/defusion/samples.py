@@ -19,8 +19,6 @@ from defusion.random import generator
 from defusion.sheets import Cell, contact_sheet
 
 SEVERITIES = (0.25, 0.5, 1.0)
-MODEL_GROUND = 64
-"""Side in px of the grounds of the shipped model, and of the default of tokenizers."""
 _PICTURE, _CHART = range(2)
 
 Watch: TypeAlias = Callable[[list[Degradation]], Iterable[Degradation]]
@@ -28,12 +26,7 @@ Watch: TypeAlias = Callable[[list[Degradation]], Iterable[Degradation]]
 
 
 def write_degraded(
-    hq: Tensor,
-    folder: Path,
-    spec: str,
-    seed: int = 0,
-    severity: float | None = None,
-    chart: Chart = Chart(MODEL_GROUND),
+    hq: Tensor, folder: Path, chart: Chart, spec: str, seed: int = 0, severity: float | None = None
 ) -> None:
     """Degrades a picture and the canonical chart by one draw.
 
@@ -42,10 +35,10 @@ def write_degraded(
     Args:
         hq: (3, H, W) in [0, 1].
         folder: made when missing.
+        chart: that of the model that is to read it: grain and rain do not survive a reduction.
         spec: "rain" or "rain+noise"; with a number behind any name all have theirs, see `standard`.
         seed: the same seed gives the same files.
         severity: of every member, in [0, 1]; drawn when not given.
-        chart: the ground; by default of the size that models read, which grain and rain do not survive a reduction to.
 
     Raises:
         ValueError: for an unknown degradation, or two kinds of severity.

@@ -8,6 +8,7 @@ from PIL import ImageDraw, ImageFont
 from torch import Tensor
 
 GAP = 8
+_FONT_SIZES = (14, 12, 10)
 LINE = 22
 INK, PAPER = (32, 32, 32), (255, 255, 255)
 
@@ -35,13 +36,24 @@ def contact_sheet(rows: Sequence[Sequence[Cell]], size: int = 256) -> Picture.Im
     columns = max(map(len, rows))
     sheet = Picture.new("RGB", (GAP + columns * (size + GAP), GAP + len(rows) * (LINE + size + GAP)), PAPER)
     pen = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(size=14)
     for down, row in enumerate(rows):
         for across, cell in enumerate(row):
             left, top = GAP + across * (size + GAP), GAP + down * (LINE + size + GAP)
-            pen.text((left, top + LINE / 2), cell.label, fill=INK, font=font, anchor="lm")
+            label, font = _fitted(cell.label, size)
+            pen.text((left, top + LINE / 2), label, fill=INK, font=font, anchor="lm")
             sheet.paste(_square(cell.picture, size), (left, top + LINE))
     return sheet
+
+
+def _fitted(label: str, width: int) -> tuple[str, ImageFont.FreeTypeFont | ImageFont.ImageFont]:
+    """A label no wider than its cell, and its font: a smaller one where need be; what is still too long is cut."""
+    for size in _FONT_SIZES:
+        font = ImageFont.load_default(size=size)
+        if font.getlength(label) <= width:
+            return label, font
+    while label and font.getlength(f"{label}...") > width:
+        label = label[:-1]
+    return f"{label}...", font
 
 
 def _square(picture: Tensor, size: int) -> Picture.Image:

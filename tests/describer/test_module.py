@@ -14,7 +14,7 @@ from data_modules.restoration import RestorationDataModule
 from data_modules.synthesis import Synthesis
 from defusion.degradations.library import NAMES
 from defusion.describer.module import DescriberModule, named
-from defusion.describer.network import DescriberConfig
+from defusion.describer.network import Describer, DescriberConfig
 from defusion.grounds.chart import Chart
 from defusion.types import Batch
 from tests.conftest import TINY_TOKENIZER, filled
@@ -93,6 +93,17 @@ def test_it_learns(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
         optimizer.step()
     for name, values in logged.items():
         assert values[-1] < 0.8 * values[0], name
+
+
+@pytest.mark.filterwarnings("ignore:.*no last checkpoint available", "ignore:.*does not have many workers")
+def test_pictures_are_looked_at_in_crops_of_the_size_of_the_training(folder: str, tmp_path: Path) -> None:
+    module = learner(folder)
+    data = RestorationDataModule(
+        synthesis=SHOWN, crop_size=48, batch_size=2, workers=0, validation_size=32, validation_photos=1
+    )
+    Trainer(fast_dev_run=True, accelerator="cpu", logger=False, enable_progress_bar=False).fit(module, data)
+    module.save_weights(tmp_path / "weights")
+    assert Describer.load(tmp_path / "weights", module.describer.tokenizer).config.crop_size == 48
 
 
 @pytest.mark.filterwarnings("ignore:.*no last checkpoint available")

@@ -84,6 +84,17 @@ def test_the_listing_has_every_task_and_fits_a_terminal() -> None:
     assert named == list(BENCHMARKS)  # no name is cut or broken
 
 
+@pytest.mark.parametrize("group", ["synthetic", "composites2", "composites3"])
+def test_a_listing_names_all_that_degrades(group: str) -> None:
+    """And says by what to ask for a degradation whose name is that of a test set, too."""
+    console = Console(width=80, record=True, file=StringIO())
+    console.print(listing(find_tasks(group)))
+    text = " ".join(console.export_text().split())
+    for own in find_tasks(group):
+        assert all(f"{name} (" in text for name in own.task.split("+"))
+    assert ("raindrop (STANDIN=1)" in text) == (group == "synthetic")
+
+
 @pytest.mark.parametrize(
     ("name", "near"),
     [("gorpo", "gopro"), ("motionblur", "motion_blur"), ("rain+nose", "noise"), ("snw", "snow"), ("tabel1", "table1")],

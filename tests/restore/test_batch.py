@@ -172,8 +172,11 @@ def test_whatever_fails_stops_nothing_else(
         (How(VisualInstruction(torch.zeros(1, 3, 32, 32), torch.ones(1, 3, 32, 32), "shown")), "shown"),
     ],
 )
-def test_the_table_says_what_was_removed_and_how_much(restorer: Restorer, holiday: Path, how: How, words: str) -> None:
-    assert {row.note for row in restored(restorer, holiday, how).rows} == {words}
+def test_table_and_sheet_say_what_was_removed_and_how_much(
+    restorer: Restorer, holiday: Path, how: How, words: str
+) -> None:
+    results = restored(restorer, holiday, how)
+    assert {row.note for row in results.rows} == {after.label for _, after in results.cells} == {words}
 
 
 def test_a_picture_is_not_written_over_itself(restorer: Restorer, holiday: Path) -> None:
@@ -313,8 +316,8 @@ def test_a_pair_shows_what_to_remove(run: Run, holiday: Path) -> None:
         (["--instruction", "rain", "--strength", "much"], "--strength: expected 0.5, or rain=1,noise=0.3"),
         (["--instruction", "rain", "--format", "gif"], "--format: expected one of"),
         (["--instruction", "rain", "--tile", "100"], "tile: expected at least 384 px"),
-        (["--instruction", "auto"], "no describer"),
-        ([], "no describer"),
+        (["--instruction", "auto"], "needs a describer"),
+        ([], "needs a describer"),
         (["--instruction", "rain", "--chart", "a", "b"], "--chart: expected it alone"),
         (["--like", "holiday/a.png", "holiday/b.jpg"], "these have not"),
     ],

@@ -240,7 +240,7 @@ def test_the_commands_plan_and_report(repository: Path, capsys: pytest.CaptureFi
     measure(again)
     capsys.readouterr()
     assert run("ablation", "--only", "full", "--steps", "100", "--seeds", "2") == 0
-    assert "full" in (repository / "runs" / "ablation" / "RESULTS.md").read_text()
+    assert "full" in (more.study.place / "RESULTS.md").read_text()
     assert "fewer seeds in the report, for these are not done: label with seed 1, plain with seed 1" in " ".join(
         capsys.readouterr().out.split()
     )

@@ -7,14 +7,13 @@ import typer
 from rich import get_console
 
 from defusion.cli.options import WEIGHTS, Weights
-from defusion.grounds.chart import Chart
 from defusion.grounds.printed import print_chart
 from defusion.grounds.reading import read_chart
 from defusion.imageio import read_image, write_png
 from defusion.pretrained import find
 from defusion.tokenizer.network import Tokenizer
 
-_COARSE = 2.0
+_TOO_LARGE = 2.0
 """Pixels of the photograph a pixel of the chart, from which its fine grain is lost."""
 
 
@@ -34,8 +33,7 @@ def chart(
     """Print the test chart with marks in its corners, or read a photograph of it back as an instruction."""
     if (printed is None) == (read is None):
         raise ValueError("chart: expected --print chart.pdf, or --read photo.jpg; one of them")
-    known = Tokenizer.load(find(weights) / "tokenizer").config
-    own = Chart(known.ground_size, known.ground_kind)
+    own = Tokenizer.load(find(weights) / "tokenizer").config.chart
     console = get_console()
     if printed is not None:
         print_chart(printed, own, paper)
@@ -53,7 +51,7 @@ def chart(
     )
     if clean is None:
         console.print("without --clean the colours of print and camera are part of what is shown")
-    if found.scale > _COARSE:
+    if found.scale > _TOO_LARGE:
         console.print(
             f"[yellow]the chart is {found.scale:.1f} times as large as it should be: noise, rain and JPEG look finer "
             "on it than they are in the picture; photograph it from further away[/yellow]"

@@ -79,10 +79,10 @@ def evaluate(
         raise MissingDataError(
             f"task {task}: none of its test sets was found in {data or 'no data: give DATA=DIR'}\n{missing(absent)}"
         )
-    tests = _opened(requests)
     restorer = Restorer.from_pretrained(weights)
-    if instruction == "auto":
+    if instruction == AUTO:
         restorer.check(AUTO)
+    tests = _opened(requests)
     evaluators = [request.evaluator(restorer) for request in requests]
     ledgers = [request.ledger(test) for request, test in zip(requests, tests, strict=True)]
     outcomes = [

@@ -9,12 +9,14 @@ import typer
 from rich import get_console
 from rich.progress import track
 
-from defusion.cli.options import Out, Seed
+from defusion.cli.options import WEIGHTS, Out, Seed, Weights
 from defusion.degradations.library import NAMES
 from defusion.grounds.chart import Chart, sheet
 from defusion.imageio import find_images, read_image, to_tensor, write_png
+from defusion.pretrained import find
 from defusion.random import generator
 from defusion.samples import degradation_sheet, write_degraded
+from defusion.tokenizer.network import Tokenizer
 
 
 def ground(
@@ -40,13 +42,15 @@ def degrade(
     seed: Seed = 0,
     severity: Annotated[float | None, typer.Option(min=0, max=1, help="Of every member; drawn when not given.")] = None,
     contact: Annotated[bool, typer.Option("--sheet", help="All degradations at three severities.")] = False,
+    weights: Weights = WEIGHTS,
 ) -> None:
     """Degrade pictures, each into a folder: lq.png, the chart as ground.png and instruction.png, params.json.
 
-    The charts have the size that models read: restore --chart ground.png instruction.png.
+    The charts are those that the model of --weights reads: restore --chart ground.png instruction.png.
     """
     paths = find_images(inputs)
     _refuse_collisions([out / path.stem for path in paths])
+    chart = Tokenizer.load(find(weights) / "tokenizer").config.chart
     console = get_console()
     for path in paths if contact else track(paths, "degrading", console=console):
         picture = to_tensor(read_image(path))
@@ -54,7 +58,7 @@ def degrade(
             drawn = degradation_sheet(picture, seed, watch=partial(track, description=path.name, console=console))
             write_png(out / f"{path.stem}_sheet.png", np.asarray(drawn))
         else:
-            write_degraded(picture, out / path.stem, spec, seed, severity)
+            write_degraded(picture, out / path.stem, chart, spec, seed, severity)
     console.print(f"wrote {out}")
 
 

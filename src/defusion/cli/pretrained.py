@@ -17,6 +17,7 @@ SECONDS_A_STEP: Mapping[str, float] = {
     "middle": 0.7,
     "finish": 1.1,
     "describer": 0.25,
+    "describer_finish": 0.3,
 }
 """Part of the training -> what is expected on two CPU cores; of it the time left is made."""
 
@@ -32,7 +33,7 @@ def pretrain(
     lpips: Annotated[Path | None, typer.Option(help="Torchvision's AlexNet weights, else downloaded.")] = None,
     runs: Annotated[Path, typer.Option(file_okay=False, help="The folder of the trainings.")] = Path("runs/pretrained"),
 ) -> None:
-    """Train the shipped model anew: tokenizer, diffusion in three parts, describer; goes on where it was."""
+    """Train the shipped model anew: tokenizer, diffusion in three parts, describer in two; goes on where it was."""
     try:
         from defusion.study.progress import Job, carry_out
         from defusion.study.training import check, state_of, train
@@ -51,7 +52,7 @@ def pretrain(
     carry_out(left, len(planned) - len(left))
     model = Defusion.load(planned["finish"].weights)
     model.save(out)
-    Describer.load(planned["describer"].weights, model.tokenizer).save(out / "describer")
+    Describer.load(planned["describer_finish"].weights, model.tokenizer).save(out / "describer")
     get_console().print(f"wrote {out}", highlight=False, markup=False)
     if (out / "README.md").exists():
         line = f"{out / 'README.md'} speaks of the weights before: measure these and write it anew"
@@ -86,4 +87,6 @@ def parts(data: str | None, lpips: Path | None, experiments: Path, runs: Path) -
     middle = part("middle", [*_DIFFUSION[:2]], {}, tokenizer, first)
     finish = part("finish", [_DIFFUSION[0], _DIFFUSION[2]], {}, tokenizer, middle)
     describer = part("describer", ["describer/small"], {}, tokenizer)
-    return {"tokenizer": tokenizer, "first": first, "middle": middle, "finish": finish, "describer": describer}
+    second = part("describer_finish", ["describer/small", "describer/small_finish"], {}, tokenizer, describer)
+    trained = (tokenizer, first, middle, finish, describer, second)
+    return dict(zip(SECONDS_A_STEP, trained, strict=True))

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
-from defusion.cli.options import WEIGHTS, Out, Seed, Steps, Weights
+from defusion.cli.options import WEIGHTS, Out, Seed, Steps, Weights, check_file
 from defusion.files import replacing
 from defusion.imageio import image_size, read_image, to_tensor, write_png
 from defusion.instruction import VisualInstruction
@@ -97,8 +97,7 @@ def describe(
     overwrite: Overwrite = False,
 ) -> None:
     """Say what is wrong with pictures, and how sure that is: what `restore --instruction auto` goes by."""
-    if out is not None and out.suffix.lower() != ".png":
-        raise ValueError(f"--out: expected a name ending in .png, got {out}")
+    check_file("--out", out, ".png")
     found = find_places(inputs, listed=sys.stdin if "-" in inputs else ())
     restorer = Restorer.from_pretrained(weights)
     restorer.check(AUTO)
@@ -112,7 +111,7 @@ def describe(
         (seen,) = restorer.describe(picture)
         table.add_row(escape(place.name), seen.words)
         if out is not None and len(rows) < _MOST_DRAWN:
-            cells = (Cell(seen.ground[0], "chart"), Cell(seen.picture[0], seen.shown[:36]))
+            cells = (Cell(seen.ground[0], "chart"), Cell(seen.picture[0], seen.shown))
             rows.append((Cell(middle_of(picture), place.name[-36:]), *cells))
 
     failed = _each(found, "describing", look)
@@ -165,9 +164,9 @@ def _instruction(
     if chart:
         size = restorer.model.tokenizer.config.ground_size
         shown = VisualInstruction.of_pictures(*chart, size)
-        if min(image_size(chart[1])) >= _COARSE * size:
+        for path in (own for own in chart if min(image_size(own)) >= _COARSE * size):
             get_console().print(
-                f"--chart: {chart[1]} is averaged to the {size} x {size} px that the model reads, where noise and rain "
+                f"--chart: {path} is averaged to the {size} x {size} px that the model reads, where noise and rain "
                 f"all but vanish: give charts of about that size (of paper: `defusion chart --read`)",
                 highlight=False,
                 markup=False,
@@ -185,11 +184,7 @@ def _instruction(
             get_console().print(f"{like[0]}: {seen.words}", highlight=False, markup=False)
         return fitted_instruction(names, lq, hq, restorer.chart, seed)
     if instruction in ("", AUTO):
-        if restorer.describer is None:
-            raise ValueError(
-                '--instruction: expected names, as in "rain+noise", or two pictures by --chart; these weights have no '
-                "describer for auto"
-            )
+        restorer.check(AUTO)
         return AUTO
     restorer.instruction(instruction, seed)  # refuses unknown names before the first picture
     return instruction

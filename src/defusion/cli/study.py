@@ -21,7 +21,9 @@ TrainingSteps = Annotated[int, typer.Option("--steps", min=1, help="Training ste
 Seeds = Annotated[int, typer.Option(min=1, help="Trainings of each variant.")]
 Report = Annotated[
     Path | None,
-    typer.Option("--out", help="The Markdown file whose section is written; RESULTS.md in --runs if not given."),
+    typer.Option(
+        "--out", help="The Markdown file whose section is written; RESULTS.md beside the trainings if not given."
+    ),
 ]
 Runs = Annotated[
     Path, typer.Option(file_okay=False, help="The folder of the trainings; below it one a number of steps.")
@@ -44,15 +46,14 @@ def ablation(
     dry_run: Dry = False,
 ) -> None:
     """Test the paper's claims: train the method and its variants alike, measure, report; goes on where it was."""
-    out = out or runs / "RESULTS.md"
-    runner = _runner(data, steps, seeds, out, runs, lpips)
+    runner, report = _opened(data, steps, seeds, out, runs, lpips)
     planned = runner.ablation(_names(only))
     runner.check(planned)
     if dry_run:
         get_console().print(runner.table(planned))
         return
     runner.do(planned)
-    _report(runner, out)
+    _report(runner, report)
 
 
 def peers(
@@ -66,19 +67,20 @@ def peers(
     dry_run: Dry = False,
 ) -> None:
     """Compare with published networks of equal size, trained on the same samples for as long; goes on where it was."""
-    out = out or runs / "RESULTS.md"
-    runner = _runner(data, steps, seeds, out, runs, lpips)
+    runner, report = _opened(data, steps, seeds, out, runs, lpips)
     planned = runner.planned_peers(_names(only))
     runner.check(planned)
     if dry_run:
         get_console().print(runner.table(planned))
         return
     runner.do(runner.peers(_names(only)))
-    _report(runner, out)
+    _report(runner, report)
 
 
-def _runner(data: str | None, steps: int, seeds: int, out: Path, runs: Path, lpips: Path | None) -> "Runner":
-    """What carries the study out; all that would only fail after hours is tried here.
+def _opened(
+    data: str | None, steps: int, seeds: int, out: Path | None, runs: Path, lpips: Path | None
+) -> "tuple[Runner, Path]":
+    """What carries the study out, and the file of its report; all that would only fail after hours is tried here.
 
     Raises:
         ValueError: when what the study needs is not installed, photographs cannot be opened, or the file of the report
@@ -90,14 +92,15 @@ def _runner(data: str | None, steps: int, seeds: int, out: Path, runs: Path, lpi
         from defusion.study.running import Runner
     except ModuleNotFoundError as error:
         raise ValueError(f"the study needs {error.name}: pip install 'defusion[study]'") from error
-    check_file("--out", out)
-    if out.exists():
-        replaced(out.read_text(encoding="utf-8"), "", out)
     study = Study(data or None, steps, seeds, folder=runs)
+    report = out or study.place / "RESULTS.md"
+    check_file("--out", report)
+    if report.exists():
+        replaced(report.read_text(encoding="utf-8"), "", report)
     perceptual = None if lpips is None else PerceptualLoss(PerceptualConfig("alex", str(lpips)))
     open_photos(data, "train", study.crop_size)  # as the trainings open them
     open_photos(data, "val", study.crop_size)
-    return Runner(study, open_clean(data if data and is_split(Path(data)) else None), perceptual)
+    return Runner(study, open_clean(data if data and is_split(Path(data)) else None), perceptual), report
 
 
 def _report(runner: "Runner", out: Path) -> None:

@@ -1,5 +1,6 @@
 """Training of the describer, as a LightningModule."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from defusion.averages import Averages
 from defusion.degradations.library import NAMES
-from defusion.describer.network import PRESENT, Describer, DescriberConfig, Logits
+from defusion.describer.network import Describer, DescriberConfig, Logits, present
 from defusion.optimisation import OptimizedModule, OptimizerName
 from defusion.tokenizer.network import Tokenizer
 from defusion.types import Batch
@@ -60,9 +61,11 @@ class DescriberModule(OptimizedModule):
         self.averages: Averages | None = None
 
     def on_fit_start(self) -> None:
-        """Checks that the data shows the grounds that the tokenizer knows, and the canonical one."""
+        """Checks that the data shows the grounds that the tokenizer knows, and the canonical one; notes their size."""
         data: Any = getattr(self.trainer, "datamodule", None)
         self.describer.tokenizer.config.check_chart(data)
+        if hasattr(data, "crop_size"):  # pictures are looked at in crops as large as those of the training
+            self.describer.config = replace(self.describer.config, crop_size=data.crop_size)
         synthesis = getattr(getattr(data, "synthesis", None), "config", None)
         if synthesis is None:
             return
@@ -93,7 +96,7 @@ class DescriberModule(OptimizedModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """The share of pictures whose degradations are all named, and no others."""
         logits: Logits = self.describer(batch.lq.contiguous(memory_format=torch.channels_last))
-        exact = ((logits.names.sigmoid() >= PRESENT) == named(batch.task).to(self.device).bool()).all(1)
+        exact = (present(logits.names) == named(batch.task).to(self.device).bool()).all(1)
         assert self.averages is not None
         self.averages.update({_NAMED: exact.float().mean()}, len(exact))
         for task in set(batch.task):

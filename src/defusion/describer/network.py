@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from defusion.degradations.library import NAMES
+from defusion.describer.cues import CUES, cues
 from defusion.describer.description import Description
 from defusion.grounds.chart import Chart
 from defusion.instruction import NULL
@@ -19,9 +20,6 @@ from defusion.tokenizer.network import Tokenizer
 from defusion.types import Image
 from defusion.unet.blocks import Downsample, channel_norm
 from defusion.weights import WeightsError, load_weights, save_weights
-
-PRESENT = 0.5
-"""Probability from which a degradation counts as being there."""
 
 MOST_CROPS = 24
 """Of a large picture that are looked at, spread evenly over it."""
@@ -32,7 +30,7 @@ class DescriberConfig:
     """The shape of a describer.
 
     Attributes:
-        crop_size: side in px of the crops that a picture is looked at in; those of the training.
+        crop_size: side in px of the crops that a picture is looked at in; the training notes that of its own.
         channels: of each stage; the first works on 2x2 patches, each later one at half the resolution.
         blocks: residual blocks a stage.
         width: of the head.
@@ -71,9 +69,10 @@ class Logits(NamedTuple):
 class Describer(nn.Module):
     """Reads a picture and writes the instruction that shows what degraded it.
 
-    A convolutional network makes one vector of the statistics of its last features: their means and deviations over
-    the picture. From it a linear layer tells the degradations and their severities, and a small network, modulated by
-    it, writes the code of each place of the canonical chart as it would look if it had been degraded like the picture.
+    A convolutional network gives the statistics of its last features: their means and deviations over the picture.
+    They and the picture's own cues (`defusion.describer.cues`) make one vector. From it a linear layer tells the
+    degradations and their severities, and a small network, modulated by it, writes the code of each place of the
+    canonical chart as it would look if it had been degraded like the picture.
     """
 
     def __init__(self, config: DescriberConfig, tokenizer: Tokenizer) -> None:
@@ -87,7 +86,8 @@ class Describer(nn.Module):
         for (before, after), count in zip(pairwise(widths), config.blocks[1:], strict=True):
             stages += [Downsample(before, after), *_blocks(after, count)]
         self.features = nn.Sequential(*stages)
-        self.vector = nn.Sequential(nn.Linear(2 * widths[-1], config.width), nn.SiLU())
+        self.vector = nn.Linear(2 * widths[-1], config.width)
+        self.cues = nn.Sequential(nn.Linear(CUES, 96), nn.SiLU(), nn.Linear(96, config.width))
         self.names = nn.Linear(config.width, 2 * len(NAMES))
         self.places = nn.Parameter(torch.randn(known.num_tokens, config.width) / config.width**0.5)
         self.modulation = nn.Linear(config.width, 2 * config.width)
@@ -106,13 +106,14 @@ class Describer(nn.Module):
         return self
 
     def statistics(self, pictures: Image) -> Tensor:
-        """(B, 3, H, W) in [0, 1], sides in multiples of the stride -> (B, 2 C)."""
+        """(B, 3, H, W) in [0, 1], sides in multiples of the stride -> (B, 2 C + CUES)."""
         x = channel_norm(self.features(2 * pictures - 1)).flatten(2).float()
-        return torch.cat([x.mean(2), (x.var(2, correction=0) + 1e-6).sqrt()], dim=1)
+        return torch.cat([x.mean(2), (x.var(2, correction=0) + 1e-6).sqrt(), cues(pictures)], dim=1)
 
     def read(self, statistics: Tensor) -> Logits:
-        """(B, 2 C) -> what it says."""
-        vector = self.vector(statistics)
+        """(B, 2 C + CUES) -> what it says."""
+        features, own = statistics.tensor_split([-CUES], dim=1)
+        vector = F.silu(self.vector(features) + self.cues(own))
         names, severities = self.names(vector).chunk(2, dim=1)
         scale, shift = self.modulation(vector)[:, None].chunk(2, dim=2)
         places = self.places / self.places.square().mean(1, keepdim=True).sqrt()
@@ -140,7 +141,7 @@ class Describer(nn.Module):
             logits = self.read(statistics.mean(0, keepdim=True))
             confidences = logits.names[0].sigmoid().tolist()
             severities = logits.severities[0].sigmoid().tolist()
-            there = [name for name, own in zip(NAMES, confidences, strict=True) if own >= PRESENT]
+            there = [name for name, own in zip(NAMES, present(logits.names)[0].tolist(), strict=True) if own]
             codes = logits.codes.argmax(2) if there else self.tokenizer.indices(ground)
             written = self.tokenizer.decode(self.tokenizer.quantizer.lookup(codes)) if there else ground
         return Description(
@@ -191,6 +192,11 @@ class Describer(nn.Module):
         except (TypeError, ValueError, RuntimeError) as error:
             raise WeightsError(f"{folder}: not weights of this release's Describer: {error}") from error
         return describer.eval()
+
+
+def present(names: Tensor) -> Tensor:
+    """What is there, by logits (B, 11): whatever is more likely than not."""
+    return names > 0
 
 
 class ResidualBlock(nn.Module):

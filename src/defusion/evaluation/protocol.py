@@ -14,6 +14,7 @@ from torch import Tensor
 from defusion.evaluation import metrics
 from defusion.evaluation.alignment import align, masked_psnr, masked_ssim
 from defusion.evaluation.metrics import MAX_PSNR, Perceptual
+from defusion.imageio import eight_bit
 from defusion.types import Image
 
 _METRICS: Mapping[str, Callable[[Image, Image], Tensor]] = {
@@ -151,7 +152,7 @@ class Protocol:
         rows, columns = slice(self.border, height - self.border), slice(self.border, width - self.border)
         pair = [x[..., rows, columns] for x in (prediction, target)]
         if self.eight_bit:
-            pair = [x.mul(255).round().div(255) for x in pair]
+            pair = [eight_bit(x) for x in pair]
         return pair[0], pair[1]
 
 

@@ -10,7 +10,7 @@ from defusion.degradations.compression import Jpeg
 from defusion.degradations.noise import Noise
 from defusion.degradations.standard import Drawn, drawn
 from defusion.evaluation.benchmarks import Synthesis
-from defusion.imageio import decode_image, to_tensor, to_uint8
+from defusion.imageio import decode_image, eight_bit, to_tensor, to_uint8
 from defusion.instruction import NULL
 from defusion.random import generator
 
@@ -42,7 +42,7 @@ def make_input(synthesis: Synthesis, task: str, target: Tensor, number: int, see
         degraded = target
     else:
         degraded = degradation_of(synthesis, task, number, seed).apply(target[None])[0]
-    return to_tensor(to_uint8(degraded))
+    return eight_bit(degraded)
 
 
 def degradation_of(synthesis: Synthesis, task: str, number: int, seed: int) -> Drawn:

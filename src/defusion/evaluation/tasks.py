@@ -153,9 +153,10 @@ def listing(members: Sequence[Benchmark] = ()) -> Group:
         table.add_column(column, justify="right" if column == "images" else "left", no_wrap=column != "test set")
     for own in members or BENCHMARKS.values():
         made = f"{own.synthesis.kind} {own.synthesis.level or ''}".strip() if own.synthesis else "pairs"
-        title = own.title.split(" (")[0].split(", ")[0]
+        title = own.title if is_synthetic(own) else own.title.split(" (")[0].split(", ")[0]
         count = str(own.count or ("any" if is_synthetic(own) else "not fixed"))
-        table.add_row(own.name, title, count, made, own.protocol.psnr.upper(), own.protocol.ssim.upper())
+        name = f"{own.name} (STANDIN=1)" if is_synthetic(own) and own.name in BENCHMARKS else own.name
+        table.add_row(name, title, count, made, own.protocol.psnr.upper(), own.protocol.ssim.upper())
     if members:
         return Group(table, Text("`defusion tasks NAME` explains one."))
     named = {name: members for name, members in GROUPS.items() if name != "all"} | {"all": ("every test set",)}

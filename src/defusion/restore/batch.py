@@ -211,7 +211,7 @@ def middle_of(picture: Tensor, size: int = 256) -> Tensor:
 def _cells(name: str, found: Restoration, told: str) -> tuple[Cell, Cell]:
     """The middle of a picture before and after, and by what."""
     before, after = map(middle_of, (found.lq, found.image))
-    return Cell(before, Path(name).name[-36:]), Cell(after, (told if len(told) <= 36 else found.instruction.shown)[:36])
+    return Cell(before, Path(name).name[-36:]), Cell(after, told)
 
 
 def _progress() -> Progress:

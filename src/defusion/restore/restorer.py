@@ -13,7 +13,6 @@ from defusion.describer.description import Description
 from defusion.describer.network import Describer
 from defusion.diffusion.model import Defusion
 from defusion.diffusion.sampler import Sampler
-from defusion.grounds.chart import Chart
 from defusion.instruction import NULL, VisualInstruction
 from defusion.precision import autocast, default_device
 from defusion.pretrained import find
@@ -33,8 +32,8 @@ Instruction: TypeAlias = VisualInstruction | Degradation | Drawn | str
 """A chart and its degraded twin; what degrades a chart; or its name: "rain", "rain:0.7+noise:25", "clean", "auto"."""
 
 _NO_DESCRIBER = (
-    "instruction: 'auto' needs a describer beside the weights, which these have not: name what is wrong with the "
-    "picture, or train one with `make train-describer`"
+    "instruction: 'auto' needs a describer beside the weights, which these have not: take weights with one (--weights "
+    "small), train one with `make train-describer`, or restore by another instruction (rain)"
 )
 
 OVERLAP = 128
@@ -58,7 +57,7 @@ class Restorer:
         self.model.unet.to(memory_format=torch.channels_last)
         self.describer = None if describer is None else describer.eval().to(self.device)
         known = model.tokenizer.config
-        self.chart = Chart(known.ground_size, known.ground_kind)
+        self.chart = known.chart
 
     @classmethod
     def from_pretrained(

@@ -117,13 +117,14 @@ class Runner:
         seconds += sum(own.steps * SECONDS_A_STEP for own in _tokenizers([run.training for run in left]))
         hours = self._pace(runs) * seconds / 3600
         caption = f"{len(runs) - len(left)} of {len(runs)} runs are done; the others take about {hours:.1f} hours"
+        timed = self._is_timed
         table = Table(box=box.SIMPLE_HEAD, caption=caption, caption_justify="left")
         for head in ("variant", "what differs", "steps", *(f"seed {seed}" for seed in range(self.study.seeds))):
             table.add_column(head, justify="right" if head == "steps" else "left")
         for name in dict.fromkeys(run.variant.name for run in runs):
             own = [run for run in runs if run.variant.name == name]
             states = ("done" if self.is_done(run) else state_of(run.training) for run in own)
-            known = self._is_timed or not own[0].variant.peer
+            known = timed or not own[0].variant.peer
             table.add_row(name, differs(name), f"{own[0].training.steps:,}" if known else "to be timed", *states)
         return table
 

@@ -10,6 +10,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from defusion.grounds.chart import Chart
 from defusion.tokenizer.autoencoder import GROUP_CHANNELS, Decoder, Encoder
 from defusion.tokenizer.quantizer import VectorQuantizer
 from defusion.types import GroundKind, Image, Tokens
@@ -60,6 +61,11 @@ class TokenizerConfig:
                 f"data.synthesis.chart: expected the tokenizer's grounds, size {self.ground_size} and kind "
                 f"{self.ground_kind}, got size {chart.size} and kind {chart.kind}: give both stages the same chart"
             )
+
+    @property
+    def chart(self) -> Chart:
+        """What draws the grounds that it is trained on."""
+        return Chart(self.ground_size, self.ground_kind)
 
     @property
     def stride(self) -> int:
