@@ -106,7 +106,7 @@ def test_what_is_not_shown_stays(mode: str) -> None:
 
 
 def test_a_partial_target_is_lq_without_the_shown_part() -> None:
-    """Haze then noise, showing the haze: the target is the noise alone, with the noise of lq bit for bit."""
+    """Haze then noise, showing the haze: the target is the noise alone, with that of lq, up to the rounding of lq."""
     weights = {name: float(name in ("low_light", "noise")) for name in NAMES}
     batch = Synthesis(only("partial", composites=(0.0, 1.0), weights=weights))(crops(12), range(12))
     assert set(batch.task) == {"low_light+noise"}

@@ -89,16 +89,19 @@ def test_the_tokens_are_those_of_its_codes(describer: Describer, model: Defusion
 
 
 @pytest.mark.parametrize(
-    ("height", "width", "count"), [(1, 1, 1), (5, 70, 2), (32, 32, 1), (63, 40, 1), (100, 100, 9), (3000, 4000, 20)]
+    ("height", "width", "count"), [(1, 1, 1), (5, 70, 3), (32, 32, 1), (63, 40, 4), (100, 100, 16), (3000, 4000, 20)]
 )
 def test_crops_are_spread_over_the_picture(height: int, width: int, count: int) -> None:
-    picture = torch.arange(height * width, dtype=torch.float).view(1, height, width).expand(3, -1, -1)
+    picture = torch.arange(height * width, dtype=torch.float64).view(1, height, width).expand(3, -1, -1)
     found = crops(picture, 32)
     assert all(own.shape == (3, 32, 32) for own in found)
     assert len(found) == count <= MOST_CROPS
-    if min(height, width) > 64:
-        assert float(torch.stack(found).min()) == 0
-        assert float(torch.stack(found).max()) == height * width - 1
+    if min(height, width) >= 32:
+        places = [divmod(int(own[0, 0, 0]), width) for own in found]
+        assert all(top % 16 == left % 16 == 0 for top, left in places), "where blocks of JPEG begin"
+        assert min(places) == (0, 0)
+        for side, starts in zip((height, width), zip(*places, strict=True), strict=True):
+            assert 0 <= side - 32 - max(starts) < 16
 
 
 def test_what_is_saved_says_the_same(describer: Describer, tokenizer: Tokenizer, tmp_path: Path) -> None:

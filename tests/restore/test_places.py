@@ -81,6 +81,15 @@ def test_a_name_that_differs_in_case_alone_is_one(folder: Callable[[Sequence[str
     assert sorted(names("x", "y").values()) == ["x/A.png", "y/a.png"]
 
 
+def test_of_names_that_nothing_tells_apart_the_first_is_restored(folder: Callable[[Sequence[str]], Path]) -> None:
+    folder(["in/A.png", "in/a.png", "in/b.png"])
+    found = find_places(["in"], Path("out"))
+    assert [own.name for own in found.places] == ["A.png", "b.png"]
+    ((lost, why),) = found.missing.items()
+    assert lost.endswith("in/a.png")
+    assert "the name of another one's; restore it by itself" in why
+
+
 def test_a_picture_given_twice_is_restored_once(folder: Callable[[Sequence[str]], Path]) -> None:
     folder(["in/a.png"])
     assert names("in", "in/a.png", "./in") == {"in/a.png": "a.png"}

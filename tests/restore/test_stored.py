@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
+import torch
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 
 from defusion.imageio import ImageError, read_image
@@ -329,6 +330,27 @@ def wide_profile() -> bytes:
         for axis, value in enumerate(wide.get(srgb[entry : entry + 4], ())):
             table[place + 8 + 4 * axis : place + 12 + 4 * axis] = round(value * 65536).to_bytes(4, "big")
     return bytes(table)
+
+
+def test_colours_of_a_profile_without_a_way_back_become_srgb(
+    colours: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of scanners: lookup tables from the device, none to it."""
+    Image.fromarray(colours).save(tmp_path / "a.png", icc_profile=swapped_profile())
+    convert = ImageCms.profileToProfile
+
+    def one_way(picture: Any, source: Any, target: Any, **options: Any) -> Any:
+        if "swap" in ImageCms.getProfileDescription(target):
+            raise ImageCms.PyCMSError("cannot build transform")
+        return convert(picture, source, target, **options)
+
+    monkeypatch.setattr(ImageCms, "profileToProfile", one_way)
+    stored = read_stored(tmp_path / "a.png")
+    assert np.abs(stored.samples[..., [GREEN, RED, BLUE]].astype(int) - colours).max() <= 3
+    write_stored(tmp_path / "b.png", torch.from_numpy(stored.samples).permute(2, 0, 1) / 255, stored)
+    with Image.open(tmp_path / "b.png") as again:
+        assert "icc_profile" not in again.info
+        assert np.array_equal(np.asarray(again), stored.samples)
 
 
 def test_16_bits_keep_their_profile_unconverted(tmp_path: Path) -> None:

@@ -175,15 +175,10 @@ def build(restorer: Restorer, folder: Path) -> gr.Blocks:
             return [pair, said, gr.update(value=str(path), interactive=True)]
 
         controls: list[Any] = [names, *sliders]
+        shown: list[Any] = [chart, twin, seen, *sliders]
         for control in controls:  # when a person moves them, not when `look_at` does
-            control.input(
-                show,
-                [names, *sliders],
-                [chart, twin, seen, *sliders],
-                show_progress="hidden",
-                trigger_mode="always_last",
-            )
-        picture.change(lambda: None, None, seen)
+            control.input(show, controls, shown, show_progress="hidden", trigger_mode="always_last")
+        picture.change(show, controls, shown, show_progress="hidden")  # what was seen in another is not shown on
         look.click(look_at, picture, [names, words, seen, twin, *sliders])
         go.click(restore, [picture, *own, seen, names, strength, steps, *sliders], [result, words, download])
     return blocks

@@ -11,6 +11,7 @@ from rich import box, get_console
 from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
+from torch import Tensor
 
 from defusion.cli.options import WEIGHTS, Out, Seed, Steps, Weights, check_file
 from defusion.files import replacing
@@ -20,6 +21,7 @@ from defusion.oracle import instruction as fitted_instruction
 from defusion.pretrained import find
 from defusion.restore.batch import Batch, How, Results, line_of, middle_of
 from defusion.restore.grid import strength_grid
+from defusion.restore.pictures import as_batch
 from defusion.restore.places import Found, Place, find_places
 from defusion.restore.restorer import AUTO, Instruction, Restorer
 from defusion.restore.stored import QUALITY
@@ -77,7 +79,7 @@ def restore(
     if grid:
 
         def draw(place: Place) -> None:
-            drawn = strength_grid(restorer, to_tensor(read_image(place.source)), shown, seed=seed)
+            drawn = strength_grid(restorer, _picture(place), shown, seed=seed)
             _new(out / f"{place.name}_grid.png", overwrite, lambda file: write_png(file, np.asarray(drawn)))
 
         _end(_each(found, "drawing", draw), len(found.places) + len(found.missing))
@@ -98,6 +100,8 @@ def describe(
 ) -> None:
     """Say what is wrong with pictures, and how sure that is: what `restore --instruction auto` goes by."""
     check_file("--out", out, ".png")
+    if out is not None:
+        _check_new(out, overwrite)
     found = find_places(inputs, listed=sys.stdin if "-" in inputs else ())
     restorer = Restorer.from_pretrained(weights)
     restorer.check(AUTO)
@@ -107,7 +111,7 @@ def describe(
     rows: list[tuple[Cell, ...]] = []
 
     def look(place: Place) -> None:
-        picture = to_tensor(read_image(place.source))
+        picture = _picture(place)
         (seen,) = restorer.describe(picture)
         table.add_row(escape(place.name), seen.words)
         if out is not None and len(rows) < _MOST_DRAWN:
@@ -145,10 +149,19 @@ def _end(failed: Mapping[str, str], count: int) -> None:
 
 def _new(file: Path, overwrite: bool, write: Callable[[Path], None]) -> None:
     """Writes a file that is not there."""
-    if file.exists() and not overwrite:
-        raise FileExistsError(f"{file} is there already; --overwrite replaces it, or give another --out")
+    _check_new(file, overwrite)
     write(file)
     get_console().print(f"wrote {file}", highlight=False, markup=False)
+
+
+def _check_new(file: Path, overwrite: bool) -> None:
+    if file.exists() and not overwrite:
+        raise FileExistsError(f"{file} is there already; --overwrite replaces it, or give another --out")
+
+
+def _picture(place: Place) -> Tensor:
+    """(3, H, W), as `restore` reads it."""
+    return as_batch(str(place.source), str(place.source))[0][0]
 
 
 def _instruction(

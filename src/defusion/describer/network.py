@@ -1,5 +1,6 @@
 """The describer: from a degraded picture to the instruction that shows what is wrong with it."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -14,6 +15,7 @@ from defusion.degradations.library import NAMES
 from defusion.describer.cues import CUES, cues
 from defusion.describer.description import Description
 from defusion.grounds.chart import Chart
+from defusion.imageio import eight_bit
 from defusion.instruction import NULL
 from defusion.precision import autocast
 from defusion.tokenizer.network import Tokenizer
@@ -21,6 +23,8 @@ from defusion.types import Image
 from defusion.unet.blocks import Downsample, channel_norm
 from defusion.weights import WeightsError, load_weights, save_weights
 
+_BLOCK = 16
+"""Pixels of JPEG's largest blocks, those of colours at half the resolution."""
 MOST_CROPS = 24
 """Of a large picture that are looked at, spread evenly over it."""
 
@@ -126,8 +130,8 @@ class Describer(nn.Module):
     def describe(self, picture: Image, chart: Chart) -> Description:
         """Describes one picture of any size, (3, H, W) in [0, 1], on the CPU.
 
-        A large one is looked at in crops spread over it, which alone go to the network's device and whose statistics
-        are averaged.
+        It is looked at as 8 bits hold it, as in training; a large one in crops spread over it, which alone go to the
+        device of the network and whose statistics are averaged.
 
         Args:
             picture: degraded, or clean.
@@ -135,7 +139,7 @@ class Describer(nn.Module):
         """
         device = self.places.device
         ground = chart.canonical(device)
-        seen = torch.stack(crops(picture, self.config.crop_size)).to(device)
+        seen = torch.stack(crops(eight_bit(picture), self.config.crop_size)).to(device)
         with autocast(device):
             statistics = torch.cat([self.statistics(own[None]) for own in seen])
             logits = self.read(statistics.mean(0, keepdim=True))
@@ -212,11 +216,14 @@ class ResidualBlock(nn.Module):
 
 
 def crops(picture: Tensor, size: int) -> list[Tensor]:
-    """Square crops spread over a picture (3, H, W), at most `MOST_CROPS`; a smaller one is extended by reflection."""
+    """Square crops spread over a picture (3, H, W), at most `MOST_CROPS`; a smaller one is extended by reflection.
+
+    They cover it where they are enough, but for the last pixels: they begin where blocks of JPEG do, as in training.
+    """
     for axis in (1, 2):
         while picture.shape[axis] < size:
             picture = torch.cat([picture, picture.flip(axis)], axis).narrow(axis, 0, min(size, 2 * picture.shape[axis]))
-    rows, columns = (max(1, length // size) for length in picture.shape[1:])
+    rows, columns = (math.ceil(length / size) for length in picture.shape[1:])
     while rows * columns > MOST_CROPS:
         rows, columns = (rows - 1, columns) if rows >= columns else (rows, columns - 1)
     tops, lefts = (
@@ -226,8 +233,9 @@ def crops(picture: Tensor, size: int) -> list[Tensor]:
 
 
 def _spread(last: int, count: int) -> list[int]:
-    """`count` starts from 0 to `last`, evenly; a single one in the middle."""
-    return [last // 2] if count == 1 else [last * number // (count - 1) for number in range(count)]
+    """`count` starts from 0 to `last`, evenly, at multiples of JPEG's blocks; a single one in the middle."""
+    starts = [last // 2] if count == 1 else [last * number // (count - 1) for number in range(count)]
+    return [start - start % _BLOCK for start in starts]
 
 
 def _blocks(channels: int, count: int) -> Sequence[nn.Module]:

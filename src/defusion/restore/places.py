@@ -45,7 +45,8 @@ def find_places(
 
     Args:
         inputs: files; folders, searched recursively; patterns such as "scans/**/*.tif"; "-" for `listed`.
-        out: results of before are no inputs: what lies in this folder is left out, unless it is named as a file.
+        out: results of before are no inputs: what lies in this folder is left out, unless it is named as a file, or by
+            this folder or one in it.
         suffix: of all results, ".png"; that of each file when not given.
         listed: lines of paths, as of standard input; empty ones are passed over.
 
@@ -75,7 +76,10 @@ def find_places(
     if not found:
         what = next(iter(missing.items()), (", ".join(inputs), f"no pictures but those in {out}, where results go"))
         raise ImageError(*what)
-    return Found([Place(file, name) for file, name in zip(found, _distinct(found, suffix), strict=True)], missing)
+    names = _distinct(found, suffix)
+    clash = "its result would have the name of another one's; restore it by itself"
+    missing |= {str(file): clash for file, name in names.items() if name is None}
+    return Found([Place(file, name) for file, name in names.items() if name is not None], missing)
 
 
 def _named(inputs: Sequence[str], listed: Iterable[str], missing: dict[str, str]) -> list[tuple[Path, bool]]:
@@ -97,19 +101,24 @@ def _named(inputs: Sequence[str], listed: Iterable[str], missing: dict[str, str]
     return named
 
 
-def _distinct(found: Mapping[Path, Path], suffix: str | None) -> list[str]:
-    """A name for each file, all different: by its own suffix where another one is written, then by folders above."""
+def _distinct(found: Mapping[Path, Path], suffix: str | None) -> dict[Path, str | None]:
+    """A name for each file, all different: by its own suffix where another one is written, then by folders above.
+
+    None where they do not tell it from one before it: IMG.jpg and img.jpg in one folder.
+    """
     names = {file: _written(below, suffix, keep=False) for file, below in found.items()}
     names |= {file: _written(found[file], suffix, keep=True) for file in _alike(names)}
+    first: dict[tuple[str, str], Path] = {}
+    for file, name in names.items():
+        first.setdefault((str(file.parent).casefold(), name.name.casefold()), file)
+    names = {file: names[file] for file in first.values()}
     plain, depth = dict(names), 0
     while alike := _alike(names):
         depth += 1
         for file in alike:
             above = file.parts[1 : -len(found[file].parts)]
-            if depth > len(above):
-                raise ValueError(f"IN: {file} would be written where another one is; restore it by itself")
             names[file] = Path(*above[-depth:], plain[file])
-    return [own.as_posix() for own in names.values()]
+    return {file: names[file].as_posix() if file in names else None for file in found}
 
 
 def _alike(names: Mapping[Path, Path]) -> list[Path]:

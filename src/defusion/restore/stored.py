@@ -194,6 +194,8 @@ def _shallow(picture: Image.Image, profile: bytes | None, metadata: Mapping[str,
         return StoredPicture(np.array(own), alpha, grey, profile, metadata=metadata)
     srgb = to_srgb(own, profile)
     original = np.array(own) if srgb is not own else None
+    if original is not None and not _has_way_back(profile):  # then it becomes sRGB
+        original, profile = None, None
     return StoredPicture(np.array(srgb), alpha, False, profile, original, metadata)
 
 
@@ -334,6 +336,14 @@ def _text(kept: Mapping[str, Any]) -> PngImagePlugin.PngInfo | None:
     if "xmp" in kept:
         found.add_itxt(_XMP[1], kept["xmp"].decode("utf-8", "replace"))
     return found
+
+
+def _has_way_back(profile: bytes | None) -> bool:
+    """Whether pictures can be converted to a profile; those of some scanners have the way from them alone."""
+    try:
+        return profile is not None and len(_from_srgb(np.zeros((1, 1, 3), np.uint8), profile)) == 1
+    except ImageCms.PyCMSError:
+        return False
 
 
 def _from_srgb(samples: Samples, profile: bytes) -> Samples:
