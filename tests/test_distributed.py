@@ -4,20 +4,26 @@ import csv
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from PIL import Image
+from safetensors.torch import load_file
 
+from defusion.checkpoints import read_checked
 from tests.conftest import TINY_TOKENIZER, filled
 from tests.data_modules.test_streams import write_parquet
 
 ROOT = Path(__file__).resolve().parents[1]
 STEPS = 20
 TOLERANCE = 1e-4
+SHARDED = "sharded"
 """Relative, of losses in single precision: sums are taken in another order."""
 
 TINY = [
@@ -31,12 +37,14 @@ TINY = [
 ]
 
 
-def fit(stage: str, folder: Path, processes: int, batch: int, *arguments: str) -> dict[str, list[float]]:
+def fit(
+    stage: str, folder: Path, processes: int, batch: int, *arguments: str, strategy: str = "ddp"
+) -> dict[str, list[float]]:
     """Trains in a process of its own; column -> the values that were logged."""
     command = [
         *(sys.executable, "-m", "defusion.cli", "train", "fit", "--config", "experiments/base.yaml"),
         *("--config", f"experiments/{stage}/nano.yaml", *TINY, *arguments),
-        *("--trainer.devices", str(processes), "--trainer.strategy", "ddp" if processes > 1 else "auto"),
+        *("--trainer.devices", str(processes), "--trainer.strategy", strategy if processes > 1 else "auto"),
         *("--trainer.logger.init_args.save_dir", str(folder), "--trainer.default_root_dir", str(folder)),
         *("--data.init_args.batch_size", str(batch)),
     ]
@@ -126,3 +134,50 @@ def test_two_processes_train_a_diffusion_as_one(tmp_path: Path) -> None:
     half = ["--trainer.accumulate_grad_batches", "2", "--data.init_args.steps_per_epoch", "20"]
     accumulated = fit("diffusion", tmp_path / "accumulated", 1, 4, *shape, *half)
     check(one, accumulated, "val/psnr_gain", "val/rain/psnr")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_two_processes_that_share_the_weights_out_train_as_one(tmp_path: Path) -> None:
+    """Their average, validation, checkpoints and weights too; either goes on from a checkpoint of the other."""
+    saving = {"save_last": True, "every_n_train_steps": 10, "enable_version_counter": False}
+    callbacks = [
+        {"class_path": "lightning.pytorch.callbacks.ModelCheckpoint", "init_args": saving},
+        {"class_path": "defusion.averaging.ExponentialMovingAverage", "init_args": {"decay": 0.9}},
+        {"class_path": "defusion.evaluation.callback.TaskMetricsCallback"},
+        {"class_path": "defusion.guard.NonFiniteGuard"},
+    ]
+    (tmp_path / "saving.yaml").write_text(yaml.safe_dump({"trainer": {"callbacks": callbacks}}))
+    shape = [*unet(tmp_path), "--model.init_args.optimizer", "adamw", "--config", str(tmp_path / "saving.yaml")]
+    one = fit("diffusion", tmp_path / "one", 1, 8, *shape)
+    two = fit("diffusion", tmp_path / "two", 2, 4, *shape, strategy=SHARDED)
+    assert len(one["train/loss"]) == STEPS
+    check(one, two, "train/loss", "train/gradient_norm", "val/psnr_gain", "val/rain/psnr")
+    middle = {}
+    for name in ("one", "two"):
+        (file,) = (tmp_path / name).rglob("last.ckpt.before")
+        middle[name] = file
+    alike(read_checked(middle["one"]), read_checked(middle["two"]))
+    weights = [load_file(tmp_path / name / "weights" / "defusion.safetensors") for name in ("one", "two")]
+    alike(weights[0], weights[1], tolerance=2e-3)
+    resumed = fit("diffusion", tmp_path / "resumed", 2, 4, *shape, "--ckpt_path", str(middle["two"]), strategy=SHARDED)
+    assert resumed["train/loss"] == two["train/loss"][10:]
+    assert resumed["val/psnr_gain"][-1:] == two["val/psnr_gain"][-1:]
+    alone = fit("diffusion", tmp_path / "alone", 1, 8, *shape, "--ckpt_path", str(middle["two"]))
+    assert alone["train/loss"] == pytest.approx(one["train/loss"][10:], rel=TOLERANCE)
+    shared = fit("diffusion", tmp_path / "shared", 2, 4, *shape, "--ckpt_path", str(middle["one"]), strategy=SHARDED)
+    assert shared["train/loss"] == pytest.approx(one["train/loss"][10:], rel=TOLERANCE)
+
+
+def alike(one: Any, two: Any, tolerance: float = 1e-4, place: str = "") -> None:
+    """Whether two trees of values hold the same, tensors nearly."""
+    if isinstance(one, torch.Tensor):
+        assert torch.allclose(one, two, rtol=tolerance, atol=tolerance), place
+    elif isinstance(one, Mapping):
+        assert one.keys() == two.keys(), place
+        for key, own in one.items():
+            alike(own, two[key], tolerance, f"{place}/{key}")
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(two), place
+        for number, (first, second) in enumerate(zip(one, two, strict=True)):
+            alike(first, second, tolerance, f"{place}/{number}")

@@ -92,6 +92,12 @@ def test_the_second_part_of_the_describer_goes_on_from_the_first(
     fit(monkeypatch, "describer/small.yaml", *second, *small(tmp_path), *given)
 
 
+def test_only_the_diffusion_is_shared_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    arguments = [*small(tmp_path), "--model.init_args.perceptual", "null", "--trainer.strategy", "sharded"]
+    with pytest.raises(ValueError, match="sharded is for the diffusion"):
+        fit(monkeypatch, "tokenizer/nano.yaml", *arguments)
+
+
 def _frozen(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 

@@ -1,10 +1,13 @@
 """Muon: orthogonal updates of AdamW's size, kernels as matrices, one state for both halves, exact resumption."""
 
+from typing import Literal
+
 import pytest
 import torch
 from torch import Tensor, nn
 
-from defusion.optimisation import Muon, orthogonalised
+from defusion.optimisation import Muon, lay_out, named_optimizer, orthogonalised
+from defusion.random import generator
 
 
 class Layers(nn.Module):
@@ -92,3 +95,24 @@ def test_a_learning_rate_schedule_moves_both_halves() -> None:
     before = weights(layers)
     run(layers, optimizer, range(1))
     assert all(torch.equal(old, new) for old, new in zip(before, weights(layers), strict=True))
+
+
+@pytest.mark.parametrize("name", ["adamw", "muon"])
+def test_a_state_is_laid_out_as_its_parameter(name: Literal["adamw", "muon"]) -> None:
+    """Fused optimisers do not look: a state of another layout would be mixed up with the wrong weights."""
+    kernel = torch.rand(8, 4, 3, 3, generator=generator(0))
+    steps = []
+    for first, second in ((torch.contiguous_format,) * 2, (torch.contiguous_format, torch.channels_last)):
+        own = nn.Parameter(kernel.clone(memory_format=first))
+        bias = nn.Parameter(torch.zeros(3))
+        optimizer = named_optimizer(name, [own, bias], [own], 0.1)
+        own.grad = torch.rand(own.shape, generator=generator(1))
+        optimizer.step()
+        again = nn.Parameter(own.detach().clone(memory_format=second))
+        other = named_optimizer(name, [again, bias], [again], 0.1)
+        other.register_load_state_dict_post_hook(lay_out)
+        other.load_state_dict(optimizer.state_dict())
+        again.grad = torch.rand(own.shape, generator=generator(2)).to(memory_format=second)
+        other.step()
+        steps.append(again.detach())
+    assert torch.allclose(steps[0], steps[1], atol=1e-5)

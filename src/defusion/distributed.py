@@ -1,7 +1,9 @@
 """The processes of a training, where there are several."""
 
+from typing import Any
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def is_distributed() -> bool:
@@ -36,3 +38,25 @@ def places(count: int, before: int = 0) -> range:
     """
     first = before * count * world_size() + rank()
     return range(first, first + count * world_size(), world_size())
+
+
+def is_sharded(module: nn.Module) -> bool:
+    """Whether processes share its weights out (`defusion.sharding`)."""
+    return any(_is_part(own) for own in module.parameters())
+
+
+def whole(value: Tensor) -> Tensor:
+    """A tensor of which this process may have but a part; every process has to ask."""
+    shared: Any = value
+    return shared.full_tensor() if _is_part(value) else value
+
+
+def part(value: Tensor) -> Tensor:
+    """What this process has of a tensor."""
+    shared: Any = value
+    return shared.to_local() if _is_part(value) else value
+
+
+def _is_part(value: Tensor) -> bool:
+    """Whether it is a DTensor, whose import would take long."""
+    return hasattr(value, "full_tensor")

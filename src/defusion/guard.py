@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from defusion.checkpoints import CheckpointError, candidates, read_checked
+from defusion.distributed import whole
 from defusion.preemption import last_checkpoint
 
 
@@ -45,11 +46,11 @@ class NonFiniteGuard(Callback):
     ) -> None:
         """Takes the gradients away when one is not finite, which makes the optimiser pass over them."""
         named = {name: own.grad for name, own in pl_module.named_parameters() if own.grad is not None}
-        is_finite = bool(torch.nn.utils.get_total_norm(list(named.values())).isfinite())
+        is_finite = bool(whole(torch.nn.utils.get_total_norm(list(named.values()))).isfinite())
         if trainer.strategy.reduce_boolean_decision(is_finite, all=True):
             self._in_a_row = 0
             return
-        bad = [name for name, gradient in named.items() if not gradient.isfinite().all()]
+        bad = [name for name, gradient in named.items() if not whole(gradient).isfinite().all()]
         self._seen = f"gradients of {len(bad)} of {len(named)} parameters" + (f", first {bad[0]}" if bad else "")
         for parameter in pl_module.parameters():
             parameter.grad = None

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from defusion.distributed import whole
+
 OptimizerName: TypeAlias = Literal["muon", "adamw", "adam"]
 """Muon (hidden matrices orthogonalised, AdamW for the rest), AdamW (0.9, 0.99), or the paper's Adam (0.9, 0.999)."""
 
@@ -140,6 +142,17 @@ def named_optimizer(
     return Muon(hidden, others, learning_rate, weight_decay)
 
 
+def lay_out(optimizer: Optimizer) -> None:
+    """Lays the state of each parameter out in memory as the parameter is, for which fused optimisers do not look.
+
+    A checkpoint may come from a training with another layout, see `channels_last` and `defusion.sharding`.
+    """
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape and value.stride() != parameter.stride():
+                state[name] = torch.empty_like(parameter).copy_(value)
+
+
 class OptimizedModule(LightningModule):
     """A module with one optimiser over all that learns: linear warm-up, cosine decay over the whole run, clipping.
 
@@ -182,6 +195,7 @@ class OptimizedModule(LightningModule):
         optimizer = named_optimizer(
             self.optimizer, self.trained(), self.hidden_weights(), self.learning_rate, self.weight_decay
         )
+        optimizer.register_load_state_dict_post_hook(lay_out)
         steps = self.trainer.estimated_stepping_batches
         final = self.final_learning_rate / self.learning_rate
         scheduler = warmup_cosine(optimizer, self.warmup_steps, steps, final)
@@ -189,4 +203,4 @@ class OptimizedModule(LightningModule):
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Clips the gradient and logs its norm."""
-        self.log("train/gradient_norm", nn.utils.clip_grad_norm_(self.trained(), self.gradient_clip))
+        self.log("train/gradient_norm", whole(nn.utils.clip_grad_norm_(self.trained(), self.gradient_clip)))

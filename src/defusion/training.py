@@ -19,6 +19,7 @@ from defusion.diffusion.module import DiffusionModule
 from defusion.estimate import estimate
 from defusion.guard import DivergedError
 from defusion.precision import default_device, has_bf16
+from defusion.sharding import Sharded
 
 _KNOWN_WARNINGS = (
     ".*LeafSpec.*deprecated",  # Lightning 2.6 with torch's newer pytree
@@ -59,6 +60,8 @@ class TrainingCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """Says what the training of a diffusion will cost."""
+        if isinstance(self.trainer.strategy, Sharded) and not isinstance(self.model, DiffusionModule):
+            raise ValueError("trainer.strategy: sharded is for the diffusion, whose networks can be large: take ddp")
         if isinstance(self.model, DiffusionModule) and self.trainer.is_global_zero:
             data: Any = self.datamodule
             cost = estimate(
@@ -78,10 +81,11 @@ class TrainingCLI(LightningCLI):
             print("dry run: all data are there, and one step was taken; nothing was written")
             return
         dry = self._get(self.config, "trainer")["fast_dev_run"]
-        if self.trainer.is_global_zero and not dry and not self.trainer.interrupted:
+        if not dry and not self.trainer.interrupted:
             folder = Path(self.trainer.default_root_dir) / "weights"
             self.model.save_weights(folder)
-            print(f"weights: {folder}")
+            if self.trainer.is_global_zero:
+                print(f"weights: {folder}")
 
 
 def planned_steps(trainer: Trainer, batches_per_epoch: int) -> float:

@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from defusion.distributed import rank, whole
 from defusion.files import replacing
 
 FORMAT_VERSION = 2
@@ -25,7 +26,8 @@ def save_weights(
 ) -> None:
     """Writes `<name>.safetensors` in half precision and `config.json`, each first under a temporary name.
 
-    The checkpoints of a training keep full precision; this is for inference and for shipping.
+    The checkpoints of a training keep full precision; this is for inference and for shipping. Of several processes all
+    call it, for each may have a part of the tensors, and the first writes.
 
     Args:
         folder: made when missing; older weights in it are replaced.
@@ -39,6 +41,8 @@ def save_weights(
     """
     folder = Path(folder)
     halves = {key: stored(value) for key, value in state.items()}
+    if rank() > 0:
+        return
     if lost := [key for key, value in halves.items() if value.is_floating_point() and not value.isfinite().all()]:
         raise WeightsError(
             f"{folder}: not written: expected finite weights up to 65,504, but not all of {', '.join(lost[:3])} are: "
@@ -62,7 +66,7 @@ def stored(value: Tensor) -> Tensor:
 
     Zeros have no sign: an average of equal weights loses that of -0.
     """
-    value = value.detach().cpu().contiguous()
+    value = whole(value.detach()).cpu().contiguous()
     return value.half() + 0.0 if value.is_floating_point() else value
 
 

@@ -130,3 +130,11 @@ def test_the_frozen_tokenizer_keeps_its_identity_under_averaging(folder: str, tm
     before = learner.model.tokenizer.fingerprint()
     trainer(tmp_path, 4, callbacks=[ExponentialMovingAverage(0.9)]).fit(learner, data(4))
     assert learner.model.tokenizer.fingerprint() == before
+
+
+def test_weights_that_are_shared_out_are_not_orthogonalised(folder: str) -> None:
+    own = module(folder, optimizer="muon")
+    own.configure_model()
+    own._device_mesh = {"data_parallel": None}  # type: ignore[assignment]
+    with pytest.raises(ValueError, match="muon orthogonalises whole matrices"):
+        own.configure_model()

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from defusion.averages import Averages
 from defusion.diffusion.loss import Objective, objective
 from defusion.diffusion.model import Defusion, DefusionConfig, check_fingerprint, pad_to_multiple
-from defusion.distributed import places
+from defusion.distributed import places, whole
 from defusion.optimisation import OptimizedModule, OptimizerName
 from defusion.random import generator, normal, normals, uniform
+from defusion.sharding import hold, share_out
 from defusion.tokenizer.network import Tokenizer
 from defusion.types import Batch, Image
 
@@ -79,6 +80,18 @@ class DiffusionModule(OptimizedModule):
         self.seed = seed
         self.averages = Averages([_CEILING])
 
+    def configure_model(self) -> None:
+        """Shares the network out over the processes where the strategy is "sharded", see `defusion.sharding`."""
+        if self.device_mesh is None:
+            return
+        if self.optimizer == "muon":
+            raise ValueError(
+                "model.optimizer: muon orthogonalises whole matrices, of which --trainer.strategy sharded leaves each "
+                "process a part: take adamw"
+            )
+        labels = [] if self.model.labels is None else [self.model.labels]
+        share_out([*self.model.unet.parts(), *labels], self.device_mesh["data_parallel"])
+
     def on_fit_start(self) -> None:
         """Checks that the data shows the grounds that the tokenizer knows."""
         self.model.tokenizer.config.check_chart(getattr(self.trainer, "datamodule", None))
@@ -125,11 +138,13 @@ class DiffusionModule(OptimizedModule):
         self.averages.update({_CEILING: ceiling}, len(hq))
 
     def on_validation_epoch_start(self) -> None:
-        """Starts afresh."""
+        """Starts afresh; processes have each their number of pictures, for which they need the network whole."""
         self.averages.reset()
+        hold(self, whole=True)
 
     def on_validation_epoch_end(self) -> None:
         """Logs what an autoencoder alone reaches."""
+        hold(self, whole=False)
         if self.model.autoencoder is not None:
             self.log_dict(self.averages.compute(), prog_bar=True)
 
@@ -163,7 +178,7 @@ class DiffusionModule(OptimizedModule):
         learning = {name for name, own in self.named_parameters() if own.requires_grad}
         prefixes = ("model.autoencoder.", "model.unet.network.")
         state = self.state_dict()
-        return {key: value for key, value in state.items() if key.startswith(prefixes) and key not in learning}
+        return {key: whole(own) for key, own in state.items() if key.startswith(prefixes) and key not in learning}
 
     def save_weights(self, folder: Path) -> Path:
         """Writes the network for inference, read by `Defusion.load`."""

@@ -114,6 +114,10 @@ class PretrainedUNet(nn.Module):
         """None: what is pretrained is best trained on by the optimiser it was trained with (AdamW)."""
         return []
 
+    def parts(self) -> list[nn.Module]:
+        """All that has weights, in parts that are called one by one."""
+        return [self.bridge, *self.network.children()]
+
     def features(self, lq: Image) -> list[Tensor]:
         """The bridge's maps of lq, one a level: they serve every step of a sampler."""
         return self.bridge(lq)

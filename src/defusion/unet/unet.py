@@ -126,6 +126,10 @@ class UNet(nn.Module):
         found = [own for part in hidden if part is not None for own in part.parameters() if own.ndim > 1]
         return [own for own in found if all(own is not first for first in stem)]
 
+    def parts(self) -> list[nn.Module]:
+        """All that has weights, in parts that are called one by one."""
+        return list(self.children())
+
     def features(self, lq: Image) -> list[Tensor]:
         """The bridge's maps of lq, one a level: they serve every step of a sampler."""
         return self.bridge(lq) if self.bridge is not None else []
