@@ -11,7 +11,9 @@ from PIL import Image
 
 from defusion import cli
 from defusion.degradations.library import NAMES
+from defusion.grounds.chart import Chart
 from defusion.imageio import read_image, write_png
+from defusion.instruction import VisualInstruction
 from tests.conftest import TINY_TOKENIZER
 
 
@@ -50,6 +52,9 @@ def test_degrade_writes_pictures_instruction_and_parameters(
     params = json.loads((tmp_path / "one" / "a" / "params.json").read_text())
     assert params["degradations"] == "rain+noise"
     assert 0 <= params["params"]["noise.severity"] <= 1
+    charts = tmp_path / "one" / "a"
+    shown = VisualInstruction.of_pictures(charts / "ground.png", charts / "instruction.png", 64)
+    assert (shown.ground - Chart(64).canonical()).abs().max() < 1 / 255  # no grain is lost on the way to the model
     lq, hq = read_image(tmp_path / "one" / "a" / "lq.png"), read_image(photographs / "a.png")
     assert lq.shape == hq.shape
     assert np.abs(lq.astype(float) - hq).mean() > 1
@@ -82,7 +87,9 @@ def test_restore_by_pictures_of_a_chart(
     assert (restored != null).any()
     assert run(monkeypatch, *arguments, tmp_path / "none") == 2
     assert run(monkeypatch, *arguments, tmp_path / "none", "--chart", *chart, "--instruction", "rain") == 2
-    assert "show one thing" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "needs a describer" in error
+    assert "show one thing" in error
     size = TINY_TOKENIZER.ground_size
     assert {read_image(path).shape for path in chart} == {(size, size, 3)}, "that of the model, to the pixel"
     for times in ((1, 1), (3, 3), (3, 1), (1, 3)):

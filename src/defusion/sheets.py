@@ -7,6 +7,8 @@ from PIL import Image as Picture
 from PIL import ImageDraw, ImageFont
 from torch import Tensor
 
+from defusion.imageio import to_uint8
+
 GAP = 8
 _FONT_SIZES = (14, 12, 10)
 LINE = 22
@@ -57,8 +59,7 @@ def _fitted(label: str, width: int) -> tuple[str, ImageFont.FreeTypeFont | Image
 
 
 def _square(picture: Tensor, size: int) -> Picture.Image:
-    levels = picture.detach().float().clamp(0, 1).mul(255).round().byte()
-    whole = Picture.fromarray(levels.permute(1, 2, 0).cpu().numpy())
+    whole = Picture.fromarray(to_uint8(picture))
     side = min(size, *whole.size)
     left, top = ((length - side) // 2 for length in whole.size)
     return whole.crop((left, top, left + side, top + side)).resize((size, size), Picture.Resampling.BICUBIC)

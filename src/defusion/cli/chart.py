@@ -7,6 +7,7 @@ import typer
 from rich import get_console
 
 from defusion.cli.options import WEIGHTS, Weights
+from defusion.grounds.chart import Chart
 from defusion.grounds.printed import print_chart
 from defusion.grounds.reading import read_chart
 from defusion.imageio import read_image, write_png
@@ -15,6 +16,11 @@ from defusion.tokenizer.network import Tokenizer
 
 _TOO_LARGE = 2.0
 """Pixels of the photograph a pixel of the chart, from which its fine grain is lost."""
+
+
+def chart_of(weights: str) -> Chart:
+    """That which the model of some weights reads."""
+    return Tokenizer.load(find(weights) / "tokenizer").config.chart
 
 
 def chart(
@@ -33,7 +39,7 @@ def chart(
     """Print the test chart with marks in its corners, or read a photograph of it back as an instruction."""
     if (printed is None) == (read is None):
         raise ValueError("chart: expected --print chart.pdf, or --read photo.jpg; one of them")
-    own = Tokenizer.load(find(weights) / "tokenizer").config.chart
+    own = chart_of(weights)
     console = get_console()
     if printed is not None:
         print_chart(printed, own, paper)

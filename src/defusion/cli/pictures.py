@@ -9,14 +9,13 @@ import typer
 from rich import get_console
 from rich.progress import track
 
+from defusion.cli.chart import chart_of
 from defusion.cli.options import WEIGHTS, Out, Seed, Weights
 from defusion.degradations.library import NAMES
 from defusion.grounds.chart import Chart, sheet
 from defusion.imageio import find_images, read_image, to_tensor, write_png
-from defusion.pretrained import find
 from defusion.random import generator
 from defusion.samples import degradation_sheet, write_degraded
-from defusion.tokenizer.network import Tokenizer
 
 
 def ground(
@@ -50,7 +49,7 @@ def degrade(
     """
     paths = find_images(inputs)
     _refuse_collisions([out / path.stem for path in paths])
-    chart = Tokenizer.load(find(weights) / "tokenizer").config.chart
+    chart = chart_of(weights)
     console = get_console()
     for path in paths if contact else track(paths, "degrading", console=console):
         picture = to_tensor(read_image(path))

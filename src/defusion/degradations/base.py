@@ -85,3 +85,8 @@ def to_linear(x: Image) -> Image:
 def to_srgb(x: Image) -> Image:
     """sRGB from linear light by the IEC 61966-2-1 curve."""
     return torch.where(x <= 0.0031308, x * 12.92, 1.055 * x.clamp(min=0.0031308) ** (1 / 2.4) - 0.055)
+
+
+def luma(x: Image) -> Tensor:
+    """Luma by the weights of BT.601, (B, 3, H, W) -> (B, 1, H, W)."""
+    return (x * x.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from defusion.degradations.base import Degradation, draw_severity, per_sample
+from defusion.degradations.base import Degradation, draw_severity, luma, per_sample
 from defusion.random import Generators, normal, take, uniform
 from defusion.types import Image, Params
 
@@ -130,8 +130,7 @@ def _gaussian(x: Image, params: Params, generators: Generators) -> Image:
 
 def _poisson(x: Image, params: Params, generators: Generators) -> Image:
     grey = per_sample(params["grey"], x) > 0
-    luma = (x * x.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True)
-    signal = torch.where(grey, luma, x)
+    signal = torch.where(grey, luma(x), x)
     noise = _photons(signal * PHOTON_LEVELS, generators) / PHOTON_LEVELS - signal
     return x + per_sample(params["poisson"], x) * torch.where(grey, noise[:, :1], noise)
 

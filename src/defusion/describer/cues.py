@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from defusion.degradations.base import luma
 from defusion.types import Image
 
 BINS = (32, 17)
@@ -26,12 +27,12 @@ def cues(pictures: Image) -> Tensor:
       haze lifts, and of the luma.
     """
     x = pictures.float()
-    luma = (x * x.new_tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(1)
-    height, width = luma.shape[1:]
+    grey = luma(x)[:, 0]
+    height, width = grey.shape[1:]
     window = torch.hann_window(height, device=x.device)[:, None] * torch.hann_window(width, device=x.device)
-    power = torch.fft.rfft2((luma - luma.mean((1, 2), keepdim=True)) * window).abs().square() / window.square().sum()
+    power = torch.fft.rfft2((grey - grey.mean((1, 2), keepdim=True)) * window).abs().square() / window.square().sum()
     spectrum = F.adaptive_avg_pool2d(torch.fft.fftshift((power + 1e-6).log(), dim=1)[:, None], BINS)
     dark = -F.max_pool2d(-x.amin(1, keepdim=True), _PATCH, ceil_mode=True)
     levels = torch.linspace(0, 1, QUANTILES, device=x.device)
-    low, bright = (torch.quantile(own.flatten(1), levels, dim=1).mT for own in (dark, luma))
+    low, bright = (torch.quantile(own.flatten(1), levels, dim=1).mT for own in (dark, grey))
     return torch.cat([(spectrum.flatten(1) + 8) / 4, 4 * low - 1, 4 * bright - 2], dim=1)

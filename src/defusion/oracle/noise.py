@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from scipy.special import ndtr
 from torch import Tensor
 
-from defusion.degradations.base import per_sample
+from defusion.degradations.base import luma, per_sample
 from defusion.degradations.noise import GAUSSIAN, Noise
 from defusion.oracle.fitted import Fitted, Pair, lookup
 from defusion.random import Generators, normal
@@ -47,7 +47,7 @@ class MeasuredNoise:
 
 def luminance(x: Image) -> Image:
     """The luminance (BT.601) of (n, 3, H, W), in each channel."""
-    return (x * x.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True).expand_as(x)
+    return luma(x).expand_as(x)
 
 
 def coloured(x: Image, params: Params, generators: Generators) -> Tensor:
