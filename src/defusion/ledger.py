@@ -25,8 +25,8 @@ class Ledger:
 
     def __init__(self, file: Path, identity: Mapping[str, Any]) -> None:
         self.file = file
-        self._head = json.dumps({"identity": identity}, sort_keys=True)
-        self.rows = self._read()
+        self._head = _head(identity)
+        self.rows = self.read(file, identity)
         with replacing(file) as partial:
             partial.write_text("".join(f"{line}\n" for line in (self._head, *map(json.dumps, self.rows.values()))))
 
@@ -42,11 +42,13 @@ class Ledger:
         """Removes the file: the work is complete and its results are elsewhere."""
         self.file.unlink(missing_ok=True)
 
-    def _read(self) -> dict[str, Row]:
-        if not self.file.is_file():
+    @staticmethod
+    def read(file: Path, identity: Mapping[str, Any]) -> dict[str, Row]:
+        """The records by name, without making the file; none where it holds something else."""
+        if not file.is_file():
             return {}
-        head, *lines = self.file.read_text(encoding="utf-8", errors="replace").split("\n") or [""]
-        if head != self._head:
+        head, *lines = file.read_text(encoding="utf-8", errors="replace").split("\n") or [""]
+        if head != _head(identity):
             return {}
         rows = {}
         for line in lines:
@@ -56,3 +58,7 @@ class Ledger:
             except (ValueError, KeyError, TypeError):
                 continue  # cut off in the middle
         return rows
+
+
+def _head(identity: Mapping[str, Any]) -> str:
+    return json.dumps({"identity": identity}, sort_keys=True)

@@ -20,7 +20,7 @@ from PIL import Image
 pytest.importorskip("gradio", reason="needs defusion[app]")
 import gradio
 
-from defusion.app.page import Page, build, spec
+from defusion.app.page import Page, _told, build, spec
 from defusion.degradations.library import NAMES
 from defusion.describer.network import Describer, DescriberConfig
 from defusion.diffusion.model import Defusion
@@ -96,6 +96,20 @@ def test_what_is_missing_is_said(page: Page, photo: Path, file: str | None, name
     given = {"photo": str(photo), "text": str(photo.parent / "text.png"), None: None}[file]
     with pytest.raises(ValueError, match=message):
         page.restore(given, names, MIDDLE, None, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (ValueError("not a picture"), "not a picture"),
+        (torch.OutOfMemoryError("CUDA out of memory"), "not enough memory for this picture"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "not enough memory for this picture"),
+        (RuntimeError("a fault of ours"), None),
+    ],
+)
+def test_what_the_user_can_mend_is_a_line_on_the_page(error: Exception, message: str | None) -> None:
+    with pytest.raises(gradio.Error if message else RuntimeError, match=message or "a fault of ours"), _told():
+        raise error
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # gradio leaves the file open

@@ -98,6 +98,17 @@ def test_without_marks_in_sight_the_clean_photograph_tells_the_place() -> None:
     points = np.array([[(0, 0), (64, 0), (64, 64), (0, 64)]], np.float64)
     there, guessed = (cv2.perspectiveTransform(points, own) for own in (read_chart(clean, CHART).place, found.place))
     assert np.linalg.norm(there - guessed, axis=2).max() < 2.5
+    assert found.marks < 3
+
+
+def test_it_is_said_whether_the_photograph_itself_shows_the_place() -> None:
+    clean = photograph()
+    assert read_chart(clean, CHART).sure
+    assert read_chart(degraded(clean, "noise"), CHART, clean).sure
+    nothing = np.full_like(clean, 130)
+    found = read_chart(nothing, CHART, clean)
+    assert (found.marks, found.sure) == (0, False)
+    assert found.likeness < 0.1
 
 
 def test_a_chart_too_small_is_refused() -> None:

@@ -203,6 +203,18 @@ def test_the_command_takes_a_list(run: Run, holiday: Path, monkeypatch: pytest.M
     assert sorted(file.name for file in Path("out").iterdir()) == [".defusion.jsonl", "a.webp", "c.webp"]
 
 
+def test_results_beside_the_pictures_are_not_restored_again(
+    run: Run, holiday: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nor the contact sheet; a result that is named as a file is."""
+    for state in ("3 restored", "3 done before"):
+        assert run("holiday", "--out", "holiday", "--instruction", "rain", "--format", "webp") == 0
+        assert capsys.readouterr().out.count(state) == 1
+    assert sorted(file.name for file in holiday.rglob("*.webp")) == ["a.webp", "b.webp", "c.webp"]
+    assert run("holiday/a.webp", "--out", "again", "--instruction", "rain") == 0
+    assert Path("again/a.webp").exists()
+
+
 def test_failures_are_listed_and_the_exit_code_is_1(
     run: Run, holiday: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

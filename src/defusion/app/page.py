@@ -15,6 +15,7 @@ from defusion.degradations.standard import MID_SEVERITY
 from defusion.describer.description import Description
 from defusion.imageio import Picture, to_uint8
 from defusion.instruction import NULL, VisualInstruction
+from defusion.restore.batch import out_of_memory
 from defusion.restore.pictures import as_batch
 from defusion.restore.restorer import Restorer
 from defusion.restore.stored import FORMATS, read_stored, write_stored
@@ -216,8 +217,14 @@ def _told() -> Iterator[None]:
     """What the user can mend is shown on the page."""
     try:
         yield
-    except (ValueError, OSError) as error:
-        raise gr.Error(str(error), print_exception=False) from error
+    except (ValueError, OSError, MemoryError, RuntimeError) as error:
+        if out_of_memory(error):
+            words = "not enough memory for this picture: `defusion restore --tile 256` takes less"
+        elif isinstance(error, MemoryError | RuntimeError):
+            raise  # a fault of ours, which is to be seen whole
+        else:
+            words = str(error)
+        raise gr.Error(words, print_exception=False) from error
 
 
 def _given(file: str | None) -> Path:

@@ -15,7 +15,7 @@ from defusion.cli.pretrained import pretrain
 from defusion.cli.restore import describe, restore
 from defusion.cli.study import ablation, peers
 from defusion.cli.training import bench, demo, train
-from defusion.restore.batch import line_of
+from defusion.restore.batch import line_of, out_of_memory
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 for command in (
@@ -47,10 +47,9 @@ def main() -> None:
     except (ValueError, OSError) as error:
         _fail(str(error))
     except (MemoryError, RuntimeError) as error:
-        line = line_of(error)
-        if not line.startswith("not enough memory"):
+        if not out_of_memory(error):
             raise  # a fault of ours, which is to be seen whole
-        _fail(line)
+        _fail(line_of(error))
 
 
 def _fail(line: str) -> None:

@@ -19,7 +19,7 @@ from defusion.imageio import image_size, read_image, to_tensor, write_png
 from defusion.instruction import VisualInstruction
 from defusion.oracle import instruction as fitted_instruction
 from defusion.pretrained import find
-from defusion.restore.batch import Batch, How, Results, line_of, middle_of
+from defusion.restore.batch import SHEET, Batch, How, Results, line_of, middle_of, results_in
 from defusion.restore.grid import strength_grid
 from defusion.restore.pictures import as_batch
 from defusion.restore.places import Found, Place, find_places
@@ -33,7 +33,6 @@ Inputs = Annotated[
     list[str], typer.Argument(metavar="IN...", help='Pictures, folders, patterns ("scans/**/*.tif"); - for a list.')
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
-_SHEET = "contact_sheet.png"
 _MOST_DRAWN = 24
 _COARSE = 1.5
 """How many times as large as the model's a chart may be before its grain is worth a word."""
@@ -62,7 +61,7 @@ def restore(
     form: Annotated[str, typer.Option("--format", help="png, jpg, tif, webp, avif, bmp; else that of each file.")] = "",
     quality: Annotated[int, typer.Option(min=1, max=100, help="Of JPEG, WebP and AVIF.")] = QUALITY,
     overwrite: Overwrite = False,
-    sheet: Annotated[bool, typer.Option(help=f"Draw {_SHEET} of several pictures before and after.")] = True,
+    sheet: Annotated[bool, typer.Option(help=f"Draw {SHEET} of several pictures before and after.")] = True,
     grid: Annotated[bool, typer.Option("--grid", help="Draw strengths x steps of each picture instead.")] = False,
 ) -> None:
     """Restore pictures of any size, each into a file of its name and kind; goes on where it was."""
@@ -72,7 +71,7 @@ def restore(
         raise ValueError(f"--out: expected a folder for the restored pictures, got the file {out}")
     graded = _strength(strength)
     suffix = f".{form.lower().removeprefix('.')}" if form else None
-    found = find_places(inputs, out, suffix, sys.stdin if "-" in inputs else ())
+    found = find_places(inputs, out, suffix, sys.stdin if "-" in inputs else (), results_in(out))
     folder = find(weights)
     restorer = Restorer.from_pretrained(folder)
     shown = _instruction(restorer, instruction, chart, like, seed)
@@ -88,7 +87,7 @@ def restore(
     results = batch.run(found)
     get_console().print(results.table())
     if sheet and len(results.cells) > 1:
-        _draw_sheet(results, shown, out / _SHEET, overwrite)
+        _draw_sheet(results, shown, out / SHEET, overwrite)
     _end({row.source: row.note for row in results.failed}, len(results.rows))
 
 

@@ -39,7 +39,7 @@ _Matrix = NDArray[np.float64]
 
 
 class ChartError(ValueError):
-    """A photograph in which the chart is not found, or too small."""
+    """A photograph in which the chart is not found, or far too small."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,21 @@ class Reading:
         picture: as the photograph shows it, the same shape, without what its pixels alone have blurred.
         scale: pixels of the photograph a pixel of the chart: 1 is best, beyond 2 its fine grain is averaged away.
         place: chart coordinates in pixels -> those of the photograph, a homography (3, 3).
+        marks: of its four corner marks, how many are seen.
+        likeness: correlation of the photograph with the printed sheet there, in [-1, 1].
     """
 
     ground: Image
     picture: Image
     scale: float
     place: _Matrix
+    marks: int
+    likeness: float
+
+    @property
+    def sure(self) -> bool:
+        """Whether the photograph itself shows where the sheet is, not the clean one alone."""
+        return self.marks >= _ENOUGH or self.likeness >= _LEAST_LIKENESS
 
 
 def read_chart(photo: Picture, chart: Chart, clean: Picture | None = None) -> Reading:
@@ -72,14 +81,15 @@ def read_chart(photo: Picture, chart: Chart, clean: Picture | None = None) -> Re
         photo: uint8 (H, W, 3), with the sheet in it.
         chart: that was printed.
         clean: another photograph of the sheet with nothing wrong; if the sheet is not found in `photo`, it is taken
-            to be where it is in this one.
+            to be where it is in this one, see `Reading.sure`.
 
     Raises:
-        ChartError: where the sheet is not found, or smaller than the chart.
+        ChartError: where the sheet is not found, or has less than two thirds of a pixel a pixel of the chart.
     """
     sheet = Sheet(chart)
-    known = None if clean is None else _placed(clean, sheet, "the clean photograph", None)
-    place = _placed(photo, sheet, "the photograph", known if clean is not None and clean.shape == photo.shape else None)
+    known = None if clean is None else _placed(clean, sheet, "the clean photograph", None)[0]
+    there = known if clean is not None and clean.shape == photo.shape else None
+    place, marks, likeness = _placed(photo, sheet, "the photograph", there)
     scale = _scale(place, chart.size)
     if scale < 1 / _MOST_ENLARGED:
         raise ChartError(
@@ -91,11 +101,12 @@ def read_chart(photo: Picture, chart: Chart, clean: Picture | None = None) -> Re
         picture = _colours_placed(picture, _rectified(clean, known, chart.size), _seen(sheet, known))
     ground = chart.canonical()
     picture = _detailed(picture, _seen(sheet, place), ground[0].permute(1, 2, 0).numpy())
-    return Reading(ground, _as_image(picture), scale, place)
+    return Reading(ground, _as_image(picture), scale, place, marks, likeness)
 
 
-def _placed(photo: Picture, sheet: Sheet, name: str, known: _Matrix | None) -> _Matrix:
-    """Chart coordinates in pixels -> photograph: from the fiducials or where it is known to be, refined."""
+def _placed(photo: Picture, sheet: Sheet, name: str, known: _Matrix | None) -> tuple[_Matrix, int, float]:
+    """Chart coordinates in pixels -> photograph, from the fiducials or where it is known to be, refined; with how many
+    fiducials are seen and how well it correlates with the printed sheet there."""
     starts = [] if known is None else [(known, _FURTHEST_KNOWN)]
     found = _fiducials(photo)
     if found:
@@ -112,7 +123,7 @@ def _placed(photo: Picture, sheet: Sheet, name: str, known: _Matrix | None) -> _
             f"{name}: expected the printed chart with its four corner marks in sight, found {len(found)} of them: show "
             "the whole page, larger; or give a clean photograph of the same size from the same place"
         )
-    return best[0]
+    return best[0], len(found), best[1]
 
 
 def _fiducials(photo: Picture) -> dict[int, NDArray[np.float32]]:
@@ -202,7 +213,8 @@ def _likeness(template: NDArray[np.float32], grey: NDArray[np.float32], onto: _M
     """Correlation of the template with what a photograph shows where it is mapped to."""
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     seen = cv2.warpPerspective(grey, onto, template.shape[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    return float(np.nan_to_num(np.corrcoef(template.ravel(), seen.ravel())[0, 1], nan=-1.0))
+    with np.errstate(invalid="ignore"):  # of a photograph that is even there
+        return float(np.nan_to_num(np.corrcoef(template.ravel(), seen.ravel())[0, 1]))
 
 
 def _strayed(before: _Matrix, after: _Matrix, size: int) -> float:

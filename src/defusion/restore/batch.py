@@ -29,9 +29,12 @@ from defusion.sheets import Cell
 
 LEDGER = ".defusion.jsonl"
 """In the output folder: what was restored there, from what and how."""
+SHEET = "contact_sheet.png"
+"""There, too: pictures before and after."""
 
 State: TypeAlias = Literal["restored", "done before", "failed"]
 
+_HOLDS = {"holds": "restorations"}
 _MOST_ROWS = 40
 _MOST_CELLS = 24
 _CLOCK = 2_000_000_000
@@ -135,7 +138,7 @@ class Batch:
         restorer.check(how.instruction, how.strength, how.steps, how.tile)
         self.restorer, self.out, self.how, self.overwrite = restorer, out, how, overwrite
         self.digest = how.digest(weights)
-        self.ledger = Ledger(out / LEDGER, {"holds": "restorations"})
+        self.ledger = Ledger(out / LEDGER, _HOLDS)
         self.results = Results()
 
     def run(self, found: Found) -> Results:
@@ -192,14 +195,24 @@ class Batch:
         return target.stat().st_mtime_ns >= int(row.get("begun", 0)) - _CLOCK
 
 
+def results_in(out: Path) -> set[Path]:
+    """The results of before in an output folder, with their contact sheet."""
+    names = Ledger.read(out / LEDGER, _HOLDS)
+    return {(out / name).resolve() for name in (*names, SHEET)} if names else set()
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether a picture was too much, on the device or the CPU; not a fault of the program."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or _NO_MEMORY in str(error)
+
+
 def line_of(error: Exception) -> str:
     """An error in one line, for people."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    text = " ".join(str(error).split())
-    if isinstance(error, torch.OutOfMemoryError | MemoryError) or _NO_MEMORY in text:
+    if out_of_memory(error):
         return "not enough memory: give a smaller --tile"
-    return text or type(error).__name__
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def middle_of(picture: Tensor, size: int = 256) -> Tensor:

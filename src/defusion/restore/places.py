@@ -3,7 +3,7 @@
 import glob
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +35,11 @@ class Found:
 
 
 def find_places(
-    inputs: Sequence[str], out: Path | None = None, suffix: str | None = None, listed: Iterable[str] = ()
+    inputs: Sequence[str],
+    out: Path | None = None,
+    suffix: str | None = None,
+    listed: Iterable[str] = (),
+    results: Set[Path] = frozenset(),
 ) -> Found:
     """The pictures of files, folders and patterns.
 
@@ -45,10 +49,11 @@ def find_places(
 
     Args:
         inputs: files; folders, searched recursively; patterns such as "scans/**/*.tif"; "-" for `listed`.
-        out: results of before are no inputs: what lies in this folder is left out, unless it is named as a file, or by
-            this folder or one in it.
+        out: what lies in this folder, where results go, is left out, unless it is named as a file, or by this folder
+            or one in it.
         suffix: of all results, ".png"; that of each file when not given.
         listed: lines of paths, as of standard input; empty ones are passed over.
+        results: of before, wherever they lie: inputs if they are named as files alone.
 
     Raises:
         ImageError: without a single picture.
@@ -71,6 +76,8 @@ def find_places(
             whole = file.resolve()
             searched = given.is_dir() and (out is None or not _lies_in(given.resolve(), out))
             if out is not None and (searched or not literal) and _lies_in(whole, out):
+                continue
+            if whole in results and (given.is_dir() or not literal):
                 continue
             found.setdefault(whole, file.relative_to(given) if given.is_dir() else Path(file.name))
     if not found:
