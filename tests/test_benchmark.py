@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import torch
 
-from defusion.benchmark import compare, seconds, table, waiting
+from defusion.benchmark import Timing, compare, seconds, shares, table, waiting
 from defusion.types import Batch, Mode
 from defusion.unet.unet import UNetConfig
 
@@ -28,6 +28,14 @@ def test_the_table_compares_equal_networks() -> None:
     assert max(row.parameters for row in networks) < 1.1 * min(row.parameters for row in networks)
     assert all(row.seconds > 0 for row in networks)
     assert table(rows, 2).row_count == len(rows)
+    assert rows[1].operations == rows[-1].operations > 0
+
+
+def test_shares_are_of_the_whole_step() -> None:
+    rows = [Timing("synthesis", 0, 0.01), Timing("network", 5, 0.08, 16 * 10**9), Timing("alone", 0, 0.04, 16 * 10**9)]
+    told = shares(rows, Timing("waiting", 0, 0.01))
+    assert "synthesis is 10.0%, waiting for crops 10.0%" in told
+    assert "200 of 400 GFLOP/s (50%)" in told
 
 
 def test_waiting_is_for_what_is_loaded_alone() -> None:

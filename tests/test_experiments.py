@@ -20,7 +20,8 @@ RUNS = sorted(
     path.relative_to(EXPERIMENTS).as_posix()
     for stage in ("tokenizer", "diffusion", "describer")  # those of the ablation study are in tests/study
     for path in (EXPERIMENTS / stage).glob("*.yaml")
-    if path.stem not in ("small_middle", "small_finish", "sd15")  # which follow another or need a source, see below
+    if path.stem
+    not in ("small_middle", "small_finish", "small_pictures", "sd15")  # after another, or of a source: below
 )
 LARGE = {"tokenizer/paper.yaml", "diffusion/paper.yaml", "tokenizer/small.yaml"}
 
@@ -75,8 +76,9 @@ def test_the_later_parts_of_small_go_on_from_the_first(
     fit(monkeypatch, "diffusion/small.yaml", *second, *small(tmp_path), *given)
 
 
-def test_the_second_part_of_the_describer_goes_on_from_the_first(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize("part", ["small_finish", "small_pictures"])
+def test_the_later_parts_of_the_describer_go_on_from_the_first(
+    part: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     config = settings("tokenizer/small.yaml")["model"]["init_args"]["config"]
     tokenizer = Tokenizer(TokenizerConfig(**config)).eval()
@@ -88,7 +90,7 @@ def test_the_second_part_of_the_describer_goes_on_from_the_first(
         "--model.init_args.start",
         str(tmp_path / "first"),
     ]
-    second = ["--config", str(EXPERIMENTS / "describer/small_finish.yaml")]
+    second = ["--config", str(EXPERIMENTS / f"describer/{part}.yaml")]
     fit(monkeypatch, "describer/small.yaml", *second, *small(tmp_path), *given)
 
 

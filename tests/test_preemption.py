@@ -77,6 +77,51 @@ def test_it_saves_leaves_and_goes_on_to_the_same_end(folder: str, tmp_path: Path
         torch.testing.assert_close(two[key], one[key], rtol=0, atol=0)
 
 
+@pytest.fixture
+def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The environment of a job, and a `scontrol` that notes in the file what it is told."""
+    script, told = tmp_path / "bin" / "scontrol", tmp_path / "told"
+    script.parent.mkdir()
+    script.write_text(f'#!/bin/sh\necho "$@" >> {told}\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(script.parent), prepend=os.pathsep)
+    for name, value in {"JOB_ID": 7, "JOB_NAME": "train", "NTASKS": 1, "PROCID": 0, "LOCALID": 0, "NODEID": 0}.items():
+        monkeypatch.setenv(f"SLURM_{name}", str(value))
+    return told
+
+
+@pytest.mark.filterwarnings("ignore:Checkpoint directory", "ignore:.*your dataloader is not resumable")
+@pytest.mark.fault
+def test_under_slurm_it_goes_back_into_the_queue_and_on_to_the_same_end(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slurm: Path
+) -> None:
+    """The signal comes in the middle of the third step, the end of the job after the fourth."""
+    with monkeypatch.context() as elsewhere:
+        elsewhere.delenv("SLURM_NTASKS")
+        whole = run(tmp_path / "whole")
+        whole.fit(module(folder), data(4))
+        whole.save_checkpoint(tmp_path / "whole.ckpt")
+
+    class End(Callback):
+        def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+            if trainer.global_step == 4:
+                raise KeyboardInterrupt
+
+    ended = run(tmp_path / "job", Scheduler(signal.SIGUSR1, 2), End())
+    with pytest.raises(SystemExit):
+        ended.fit(module(folder), data(4))
+    assert slurm.read_text() == "requeue 7\n"
+    assert torch.load(tmp_path / "job" / "hpc_ckpt_1.ckpt", weights_only=True)["global_step"] == 3
+
+    resumed = run(tmp_path / "job")  # the same command: Lightning looks for what it saved
+    resumed.fit(module(folder), data(4), weights_only=True)
+    resumed.save_checkpoint(tmp_path / "resumed.ckpt")
+    one, two = (torch.load(tmp_path / f"{name}.ckpt", weights_only=True) for name in ("whole", "resumed"))
+    assert one["global_step"] == two["global_step"] == STEPS
+    for key in ("state_dict", "current_model_state", "optimizer_states", "lr_schedulers"):
+        torch.testing.assert_close(two[key], one[key], rtol=0, atol=0)
+
+
 @pytest.mark.filterwarnings("ignore:Checkpoint directory")
 @pytest.mark.fault
 def test_gradients_of_half_a_step_are_not_saved(folder: str, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def test_each_part_begins_where_the_one_before_ended(tmp_path: Path) -> None:
     assert (
         list(found)
         == list(SECONDS_A_STEP)
-        == ["tokenizer", "first", "middle", "finish", "describer", "describer_finish"]
+        == ["tokenizer", "first", "middle", "finish", "describer", "describer_finish", "describer_pictures"]
     )
     assert {name: own.steps for name, own in found.items()} == {
         "tokenizer": 2000,
@@ -35,11 +35,14 @@ def test_each_part_begins_where_the_one_before_ended(tmp_path: Path) -> None:
         "finish": 10_000,
         "describer": 20_000,
         "describer_finish": 7000,
+        "describer_pictures": 2000,
     }
     assert "--model.init_args.start" not in found["first"].arguments
     assert value(found["middle"], "model.init_args.start") == str(tmp_path / "first" / "weights")
     assert value(found["finish"], "model.init_args.start") == str(tmp_path / "middle" / "weights")
     assert value(found["describer_finish"], "model.init_args.start") == str(tmp_path / "describer" / "weights")
+    last = found["describer_pictures"]
+    assert value(last, "model.init_args.start") == str(tmp_path / "describer_finish" / "weights")
     weights = "model.init_args.perceptual.weights"
     for name, own in found.items():
         assert value(own, "data.init_args.data") == "owner/photos"

@@ -120,6 +120,7 @@ def compare(
         rows.append(Timing(f"{name}, bf16, channels-last", count(peer), time_of))
     _, step = training_step(config, batch)
     alone = floor(step, lambda call: seconds(call, repeats, device))
+    rows[1] = replace(rows[1], operations=alone.operations)
     rows.append(Timing(f"its {alone.calls} convolutions and products alone", 0, alone.seconds, alone.operations))
     return rows
 
@@ -179,10 +180,26 @@ def compare_restoration(restorer: Restorer, height: int, width: int, repeats: in
     return [*rows, Timing("NAFNet, width 32", count, seconds(nafnet, repeats, device))]
 
 
+def shares(rows: Sequence[Timing], wait: Timing) -> str:
+    """What of a whole step is not the network's, and how near that comes to what its products alone reach.
+
+    Args:
+        rows: of `compare`.
+        wait: of `waiting`.
+    """
+    synthesis, network, alone = rows[0], rows[1], rows[-1]
+    whole = synthesis.seconds + network.seconds + wait.seconds
+    speeds = [own.operations / own.seconds / 1e9 for own in (network, alone)]
+    return (
+        f"of a whole step synthesis is {synthesis.seconds / whole:.1%}, waiting for crops {wait.seconds / whole:.1%}; "
+        f"the network reaches {speeds[0]:.0f} of {speeds[1]:.0f} GFLOP/s ({speeds[0] / speeds[1]:.0%})"
+    )
+
+
 def table(rows: Sequence[Timing], batch_size: int, title: str = "") -> Table:
     """The timings, as ratios to the network's too."""
     reference = next(row for row in rows if row.parameters)
-    result = Table(title=title or f"One training step, batch of {batch_size}", title_justify="left")
+    result = Table(title=title, title_justify="left")
     for column in ("", "parameters", "ms", "samples/s", "GFLOP/s", "to the network"):
         result.add_column(column, justify="left" if not column else "right")
     for row in rows:

@@ -1,6 +1,7 @@
 """What a cluster does to a training: it is asked to leave, saves, and can go on later."""
 
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -20,8 +21,10 @@ class Preemption(Checkpoint):
     """After SIGTERM or SIGUSR1 the step under way is finished, `last.ckpt` is written, and the process leaves with 75.
 
     It comes after all other callbacks, as checkpoints do, so that averages have seen the step that is saved. With
-    several processes all leave at the same step, whichever was asked. Where SLURM puts jobs back in the queue by
-    itself, Lightning's own handling is left as it is.
+    several processes all leave at the same step, whichever was asked.
+
+    Under SLURM Lightning saves and has the job put back in the queue on the signal; it does so here once the step is
+    finished, in all processes at the same one, and the training goes on until SLURM ends it.
 
     Args:
         every_n_steps: how often several processes ask each other; one process looks after every step.
@@ -30,24 +33,34 @@ class Preemption(Checkpoint):
     def __init__(self, every_n_steps: int = 10) -> None:
         self.every_n_steps = every_n_steps
         self._asked: signal.Signals | None = None
+        self._requeue: Callable[[int, FrameType | None], Any] | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Takes the place of Lightning's handler, which stops without saving; Lightning restores all of them."""
+        """Takes the place of Lightning's handlers, which save amid a step or not at all; Lightning restores them."""
         environment = trainer._accelerator_connector.cluster_environment
+        signals: tuple[signal.Signals, ...] = SIGNALS
         if isinstance(environment, SLURMEnvironment) and environment.auto_requeue:
-            return
-        for own in SIGNALS:
+            wanted = environment.requeue_signal
+            handler = None if wanted is None else signal.getsignal(wanted)
+            if wanted is None or not callable(handler):
+                return
+            self._requeue, signals = handler, (wanted,)
+        for own in signals:
             signal.signal(own, self._note)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Saves and leaves when any process was asked to; raises SystemExit with 75."""
+        """Saves and leaves when any process was asked to; raises SystemExit with 75, but under SLURM."""
         if (batch_idx + 1) % trainer.accumulate_grad_batches:
             return  # gradients of part of a step are not saved
         if trainer.world_size > 1 and trainer.global_step % self.every_n_steps:
             return
         if not trainer.strategy.reduce_boolean_decision(self._asked is not None, all=False):
+            return
+        if self._requeue is not None:
+            self._asked = None
+            self._requeue(signal.SIGUSR1, None)
             return
         saved = _save(trainer)
         if trainer.is_global_zero:

@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> str:
     return str(tmp_path / "tokenizer")
 
 
-def learner(folder: str, **options: float) -> DescriberModule:
+def learner(folder: str, **options: float | str) -> DescriberModule:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         shape = DescriberConfig(crop_size=32, channels=(16, 24), blocks=(1, 1), width=32)
@@ -126,6 +126,27 @@ def test_data_that_do_not_fit_are_refused(folder: str, tmp_path: Path) -> None:
         trainer = Trainer(fast_dev_run=True, accelerator="cpu", logger=False, enable_progress_bar=False)
         with pytest.raises(ValueError, match=message):
             trainer.fit(learner(folder), data)
+
+
+def test_of_pictures_it_learns_to_read_what_their_crops_say_together(folder: str) -> None:
+    """Its features stay, and so does the size of its crops."""
+    module = learner(folder, pictures=True, optimizer="adamw", learning_rate=1e-2)
+    before = {name: own.clone() for name, own in module.describer.state_dict().items()}
+    seen: list[int] = []
+    look = module.describer.look
+    module.describer.look = lambda pictures, most=99: seen.append(most) or look(pictures, most)  # type: ignore
+    data = RestorationDataModule(
+        synthesis=SHOWN, crop_size=64, batch_size=2, workers=0, validation_size=64, validation_photos=1
+    )
+    Trainer(
+        max_steps=3, limit_val_batches=0, accelerator="cpu", logger=False, enable_progress_bar=False,
+        enable_model_summary=False, enable_checkpointing=False,
+    ).fit(module, data)  # fmt: skip
+    assert seen == [1, 2, 3]
+    assert module.describer.config.crop_size == 32
+    moved = {name for name, own in module.describer.state_dict().items() if not torch.equal(own, before[name])}
+    assert {"names.weight", "vector.weight", "cues.0.weight"} <= moved
+    assert not any(name.startswith(("features", "tokenizer")) for name in moved)
 
 
 def test_it_fits_and_validates_with_clean_pictures(folder: str, tmp_path: Path) -> None:

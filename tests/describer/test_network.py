@@ -104,6 +104,29 @@ def test_crops_are_spread_over_the_picture(height: int, width: int, count: int) 
             assert 0 <= side - 32 - max(starts) < 16
 
 
+def test_of_those_that_exclude_each_other_the_likeliest_is_there(describer: Describer) -> None:
+    """A picture that is surely unsharp, but nobody knows in which way, is not sharp."""
+    ways = {"defocus_blur": -0.8, "motion_blur": -0.9, "downsample": -0.3}
+    picture = torch.rand(3, 40, 50, generator=generator(0))
+    for logits, expected in (
+        (ways, "downsample+noise"),
+        (dict.fromkeys(ways, -3.0), "noise"),  # sharp is likelier than each
+        ({"motion_blur": 5.0, "defocus_blur": 5.0}, "defocus_blur+noise"),
+        ({"underwater": -0.2, "rain": -0.1}, "rain+noise"),
+    ):
+        assert set(sure_of(describer, "noise", **logits).describe(picture, CHART).shown.split("+")) == set(
+            expected.split("+")
+        )
+
+
+def test_a_large_picture_is_the_mean_of_its_crops(describer: Describer) -> None:
+    pictures = torch.rand(2, 3, 70, 40, generator=generator(0))
+    seen = [crops(own, 32) for own in pictures]
+    for most in (1, 4, 100):
+        expected = torch.stack([describer.statistics(torch.stack(own[:most])).mean(0) for own in seen])
+        assert torch.allclose(describer.look(pictures, most), expected, atol=1e-5)
+
+
 def test_what_is_saved_says_the_same(describer: Describer, tokenizer: Tokenizer, tmp_path: Path) -> None:
     describer.save(tmp_path)
     assert not list(tmp_path.rglob("tokenizer*"))

@@ -7,7 +7,8 @@ from matplotlib import pyplot, rcParams
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 
-from defusion.study.figures import Bar, Step, curves_figure, perception_figure, variants_figure
+from defusion.benchmark import Timing
+from defusion.study.figures import Bar, Step, curves_figure, perception_figure, timings_figure, variants_figure
 from defusion.study.scores import CurvePoint
 from defusion.study.statistics import Estimate, Interval
 
@@ -40,6 +41,18 @@ def test_an_unknown_interval_is_not_drawn() -> None:
     figure = variants_figure([Bar("label", "full", Estimate(1.0, None, None, None, 1))])
     figure.canvas.draw()
     assert intervals(figure.axes[0]) == []
+
+
+def test_times_are_bars_in_the_order_of_the_table() -> None:
+    rows = [Timing("synthesis", 0, 0.02), Timing("network", 100, 0.2), Timing("waiting", 0, 0.001)]
+    (panel,) = timings_figure(rows, "One step").axes
+    assert [bar.get_width() for bar in panel.patches] == pytest.approx([20, 200, 1])  # type: ignore[attr-defined]
+    assert [label.get_text() for label in panel.get_yticklabels()] == ["synthesis", "network", "waiting"]
+    assert [text.get_text() for text in panel.texts] == ["20", "200", "1"]
+    low, high = panel.get_ylim()
+    assert low > high, "the first one is on top"
+    colours = [to_hex(bar.get_facecolor()) for bar in panel.patches]
+    assert colours[0] == colours[2] != colours[1], "networks look different"
 
 
 def test_each_sampler_is_a_curve_in_the_order_of_its_steps() -> None:

@@ -59,8 +59,8 @@ def chart(
         console.print("without --clean the colours of print and camera are part of what is shown")
     if not found.sure:
         console.print(
-            f"[yellow]{found.marks} of 4 corner marks are seen: the chart is taken to be where the clean photograph has "
-            f"it (likeness {found.likeness:.2f} of 1); look at {out}/instruction.png[/yellow]"
+            f"[yellow]{found.marks} of 4 corner marks are seen: the chart is taken to be where the clean photograph "
+            f"has it (likeness {found.likeness:.2f} of 1); look at {out}/instruction.png[/yellow]"
         )
     if found.scale > _TOO_LARGE:
         console.print(

@@ -18,12 +18,14 @@ SECONDS_A_STEP: Mapping[str, float] = {
     "finish": 1.1,
     "describer": 0.25,
     "describer_finish": 0.3,
+    "describer_pictures": 0.45,
 }
 """Part of the training -> what is expected on two CPU cores; of it the time left is made."""
 
 OUT = Path("runs/pretrained/weights")
 """Not the shipped weights: these have figures of their own in their card."""
 
+_DESCRIBER = ("describer/small", "describer/small_finish", "describer/small_pictures")
 _DIFFUSION = ("diffusion/small", "diffusion/small_middle", "diffusion/small_finish")
 
 
@@ -33,7 +35,7 @@ def pretrain(
     lpips: Annotated[Path | None, typer.Option(help="Torchvision's AlexNet weights, else downloaded.")] = None,
     runs: Annotated[Path, typer.Option(file_okay=False, help="The folder of the trainings.")] = Path("runs/pretrained"),
 ) -> None:
-    """Train the shipped model anew: tokenizer, diffusion in three parts, describer in two; goes on where it was."""
+    """Train the shipped model anew: tokenizer, diffusion in three parts, describer in three; goes on where it was."""
     try:
         from defusion.study.progress import Job, carry_out
         from defusion.study.training import check, state_of, train
@@ -52,7 +54,7 @@ def pretrain(
     carry_out(left, len(planned) - len(left))
     model = Defusion.load(planned["finish"].weights)
     model.save(out)
-    Describer.load(planned["describer_finish"].weights, model.tokenizer).save(out / "describer")
+    Describer.load(planned["describer_pictures"].weights, model.tokenizer).save(out / "describer")
     get_console().print(f"wrote {out}", highlight=False, markup=False)
     if (out / "README.md").exists():
         line = f"{out / 'README.md'} speaks of the weights before: measure these and write it anew"
@@ -86,7 +88,8 @@ def parts(data: str | None, lpips: Path | None, experiments: Path, runs: Path) -
     first = part("first", [_DIFFUSION[0]], {}, tokenizer)
     middle = part("middle", [*_DIFFUSION[:2]], {}, tokenizer, first)
     finish = part("finish", [_DIFFUSION[0], _DIFFUSION[2]], {}, tokenizer, middle)
-    describer = part("describer", ["describer/small"], {}, tokenizer)
-    second = part("describer_finish", ["describer/small", "describer/small_finish"], {}, tokenizer, describer)
-    trained = (tokenizer, first, middle, finish, describer, second)
+    crops = part("describer", [_DESCRIBER[0]], {}, tokenizer)
+    larger = part("describer_finish", [*_DESCRIBER[:2]], {}, tokenizer, crops)
+    pictures = part("describer_pictures", [_DESCRIBER[0], _DESCRIBER[2]], {}, tokenizer, larger)
+    trained = (tokenizer, first, middle, finish, crops, larger, pictures)
     return dict(zip(SECONDS_A_STEP, trained, strict=True))

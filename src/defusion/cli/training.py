@@ -1,6 +1,6 @@
 """Commands that train, demonstrate and time."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import cycle
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,8 +13,8 @@ from rich import get_console
 from data_modules.clean import EmbeddedPairs
 from data_modules.plan import SynthesisConfig
 from data_modules.restoration import RestorationDataModule
-from defusion.benchmark import compare, compare_restoration, table, waiting
-from defusion.cli.options import WEIGHTS, Out, Seed, Weights
+from defusion.benchmark import Timing, compare, compare_restoration, shares, table, waiting
+from defusion.cli.options import WEIGHTS, Out, Seed, Weights, check_file
 from defusion.degradations.library import NAMES
 from defusion.evaluation.demonstration import demonstrate
 from defusion.evaluation.tasks import degradation
@@ -50,11 +50,24 @@ def bench(
     data: Annotated[str | None, typer.Option(help="Photographs, as in training.")] = None,
     weights: Weights = WEIGHTS,
     size: Annotated[tuple[int, int], typer.Option(help="Height and width of that picture.")] = (1024, 1024),
+    out: Annotated[Path | None, typer.Option("--out", help="Draw the times into this PNG, too.")] = None,
 ) -> None:
     """Time a training step by its parts, against what its convolutions take alone; or restoring a picture."""
+    check_file("--out", out, ".png")
+
+    def show(rows: Sequence[Timing], count: int, title: str, note: str = "") -> None:
+        get_console().print(table(rows, count, title))
+        if note:
+            get_console().print(note, highlight=False)
+        if out is not None:
+            from defusion.study.figures import timings_figure, write_figure  # needs an extra
+
+            write_figure(timings_figure(rows, f"{title}\n{note}".strip()), out)
+            get_console().print(f"wrote {out}", highlight=False, markup=False)
+
     if restoration:
-        title = f"One picture of {size[0]} x {size[1]} px"
-        get_console().print(table(compare_restoration(Restorer.from_pretrained(weights), *size, repeats), 1, title))
+        rows = compare_restoration(Restorer.from_pretrained(weights), *size, repeats)
+        show(rows, 1, f"One picture of {size[0]} x {size[1]} px")
         return
     settings = yaml.safe_load(config.read_text())
     unet = UNetConfig(**settings["model"]["init_args"]["model"]["unet"])
@@ -74,4 +87,4 @@ def bench(
     loaded = cycle([next(load) for _ in range(repeats)])
     rows = compare(unet, lambda: prepare(next(loaded)), repeats, compiled)
     wait = waiting(*source(own.get("workers", 1)), unet, repeats)
-    get_console().print(table([*rows, wait], own["batch_size"]))
+    show([*rows, wait], own["batch_size"], f"One training step, batch of {own['batch_size']}", shares(rows, wait))

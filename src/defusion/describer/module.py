@@ -10,12 +10,14 @@ from torch import Tensor, nn
 
 from defusion.averages import Averages
 from defusion.degradations.library import NAMES
-from defusion.describer.network import Describer, DescriberConfig, Logits, present
+from defusion.describer.network import Describer, DescriberConfig, present
 from defusion.optimisation import OptimizedModule, OptimizerName
 from defusion.tokenizer.network import Tokenizer
 from defusion.types import Batch
 
 _NAMED = "val/named_exactly"
+_MOST_SEEN = 6
+"""Crops of 256 px that a photograph of 512 x 768 px has; smaller pictures have fewer."""
 
 
 class DescriberModule(OptimizedModule):
@@ -36,6 +38,8 @@ class DescriberModule(OptimizedModule):
         weight_decay: decoupled.
         gradient_clip: largest norm of the gradient.
         start: folder of a describer to start from; null for a fresh one.
+        pictures: lq are pictures as `Describer.describe` gets them, several of its crops wide: of them it learns to
+            read the mean over one, two, three... crops, and its features stay as they are.
     """
 
     def __init__(
@@ -51,20 +55,22 @@ class DescriberModule(OptimizedModule):
         weight_decay: float = 0.02,
         gradient_clip: float = 1.0,
         start: str | None = None,
+        pictures: bool = False,
     ) -> None:
         super().__init__(optimizer, learning_rate, final_learning_rate, warmup_steps, weight_decay, gradient_clip)
         known = Tokenizer.load(tokenizer)
         self.describer = Describer(describer, known) if start is None else Describer.load(start, known)
-        self.describer.features.to(memory_format=torch.channels_last)
+        self.describer.features.to(memory_format=torch.channels_last).requires_grad_(not pictures)
         self.names_weight = names_weight
         self.severity_weight = severity_weight
+        self.pictures = pictures
         self.averages: Averages | None = None
 
     def on_fit_start(self) -> None:
         """Checks that the data shows the grounds that the tokenizer knows, and the canonical one; notes their size."""
         data: Any = getattr(self.trainer, "datamodule", None)
         self.describer.tokenizer.config.check_chart(data)
-        if hasattr(data, "crop_size"):  # pictures are looked at in crops as large as those of the training
+        if hasattr(data, "crop_size") and not self.pictures:  # they are looked at in crops as large as in training
             self.describer.config = replace(self.describer.config, crop_size=data.crop_size)
         synthesis = getattr(getattr(data, "synthesis", None), "config", None)
         if synthesis is None:
@@ -80,7 +86,7 @@ class DescriberModule(OptimizedModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Cross-entropy of names and codes, and the error of the severities that are there."""
         assert batch.severities is not None, "training batches have severities"
-        logits = self.describer(batch.lq.contiguous(memory_format=torch.channels_last))
+        logits = self.describer.read(self.describer.look(batch.lq, 1 + batch_idx % _MOST_SEEN))
         names = named(batch.task).to(logits.names)
         there = names.sum().clamp(min=1)
         terms = {
@@ -95,7 +101,7 @@ class DescriberModule(OptimizedModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """The share of pictures whose degradations are all named, and no others."""
-        logits: Logits = self.describer(batch.lq.contiguous(memory_format=torch.channels_last))
+        logits = self.describer.read(self.describer.look(batch.lq))
         exact = (present(logits.names) == named(batch.task).to(self.device).bool()).all(1)
         assert self.averages is not None
         self.averages.update({_NAMED: exact.float().mean()}, len(exact))
