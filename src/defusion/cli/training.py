@@ -62,7 +62,7 @@ def bench(
         if out is not None:
             from defusion.study.figures import timings_figure, write_figure  # needs an extra
 
-            write_figure(timings_figure(rows, f"{title}\n{note}".strip()), out)
+            write_figure(timings_figure(rows, f"{title}\n{note}".strip().replace("; ", "\n")), out)
             get_console().print(f"wrote {out}", highlight=False, markup=False)
 
     if restoration:
@@ -76,8 +76,8 @@ def bench(
 
     def source(workers: int) -> tuple[Iterator[Any], Callable[[Any], Batch]]:
         synthesis = SynthesisConfig(**own["synthesis"] | {"chart": Chart(**own["synthesis"]["chart"])})
-        sizes = {"crop_size": own["crop_size"], "batch_size": own["batch_size"], "workers": workers}
-        module = RestorationDataModule(data, synthesis=synthesis, **sizes)
+        options = {name: own[name] for name in ("crop_size", "batch_size", "procedural_share") if name in own}
+        module = RestorationDataModule(data, synthesis=synthesis, workers=workers, **options)
         module.setup("fit")
         return iter(module.train_dataloader()), lambda loaded: module.on_after_batch_transfer(
             move_data_to_device(loaded, device), 0
