@@ -33,9 +33,9 @@ def test_the_table_compares_equal_networks() -> None:
 
 def test_shares_are_of_the_whole_step() -> None:
     rows = [Timing("synthesis", 0, 0.01), Timing("network", 5, 0.08, 16 * 10**9), Timing("alone", 0, 0.04, 16 * 10**9)]
-    told = shares(rows, Timing("waiting", 0, 0.01))
-    assert "synthesis is 10.0%, waiting for crops 10.0%" in told
-    assert "200 of 400 GFLOP/s (50%)" in told
+    whole, speed = shares(rows, Timing("waiting", 0, 0.01))
+    assert "synthesis is 10.0%, waiting for crops 10.0%" in whole
+    assert "200 of 400 GFLOP/s (50%)" in speed
 
 
 def test_waiting_is_for_what_is_loaded_alone() -> None:

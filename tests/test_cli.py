@@ -60,6 +60,19 @@ def test_degrade_writes_pictures_instruction_and_parameters(
     assert np.abs(lq.astype(float) - hq).mean() > 1
 
 
+def test_degrade_replaces_nothing_unasked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], photographs: Path, tmp_path: Path
+) -> None:
+    for more in ((), ("--sheet",)):
+        arguments = ("degrade", photographs / "a.png", "--out", tmp_path / "out", *more)
+        assert run(monkeypatch, *arguments, "--with", "rain") == 0
+        assert run(monkeypatch, *arguments, "--with", "haze") == 2
+        assert "is there already; --overwrite replaces it" in capsys.readouterr().err
+        assert json.loads((tmp_path / "out" / "a" / "params.json").read_text())["degradations"] == "rain"
+    assert run(monkeypatch, *arguments[:4], "--with", "haze", "--overwrite") == 0
+    assert json.loads((tmp_path / "out" / "a" / "params.json").read_text())["degradations"] == "haze"
+
+
 def test_restore_keeps_sizes(monkeypatch: pytest.MonkeyPatch, photographs: Path, weights: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     arguments = ("restore", photographs, "--out", out, "--instruction", "rain+noise", "--weights", weights)
@@ -83,6 +96,10 @@ def test_restore_by_pictures_of_a_chart(
     arguments = ["restore", photographs / "b.png", "--weights", weights, "--out"]
     for name, pictures in (("shown", chart), ("null", chart[:1] * 2)):
         assert run(monkeypatch, *arguments, tmp_path / name, "--chart", *pictures) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.count("--chart:") == said.count("both pictures are the same, which asks for nothing") == 1
+    assert run(monkeypatch, *arguments, tmp_path / "swapped", "--chart", *reversed(chart)) == 0
+    assert "the second picture is the clean chart: give CLEAN first" in " ".join(capsys.readouterr().out.split())
     restored, null = (read_image(tmp_path / name / "b.png") for name in ("shown", "null"))
     assert (restored != null).any()
     assert run(monkeypatch, *arguments, tmp_path / "none") == 2
@@ -137,7 +154,18 @@ def test_names_that_collide_are_refused(
         (["restore", "nowhere.png", "--out", "x", "--instruction", "rain"], ["nowhere.png", "no such file"]),
         (["degrade", "{a}", "--with", "fog", "--out", "x"], ["unknown degradation 'fog'"]),
         (["degrade", "{a}", "--with", "blur", "--out", "x"], ["did you mean defocus_blur, motion_blur?"]),
+        (["degrade", "{a}", "--with", "noise:25", "--severity", "0.3", "--out", "x"], ["severity: expected it in"]),
         (["ground", "--out", "x.png", "--size", "17"], ["even number of pixels"]),
+        (["ground", "--out", "x.jpg"], ["--out: expected a name ending in .png"]),
+        (["chart", "--print", "x.png"], ["--print: expected a name ending in .pdf"]),
+        (["chart", "--read", "{a}"], ["a.png: expected the printed chart with its four corner marks"]),
+        (["export", "--onnx", "x.txt"], ["--onnx: expected a name ending in .onnx"]),
+        (["restore", "{a}", "--out", "x", "--instruction", "auto+rain"], ["expected 'auto' by itself"]),
+        (["restore", "{a}", "--out", "x", "--instruction", "rain+clean"], ["expected 'clean' by itself"]),
+        (
+            ["restore", "{a}", "--out", "x", "--like", "{a}", "{b}"],
+            ["--like: expected two pictures of one size", "56 x 40"],
+        ),
     ],
 )
 def test_what_the_user_can_mend_is_one_message_and_exit_code_2(
@@ -147,7 +175,7 @@ def test_what_the_user_can_mend_is_one_message_and_exit_code_2(
     arguments: list[str],
     messages: list[str],
 ) -> None:
-    filled = [argument.format(a=photographs / "a.png") for argument in arguments]
+    filled = [argument.format(a=photographs / "a.png", b=photographs / "b.png") for argument in arguments]
     assert run(monkeypatch, *filled) == 2
     error = capsys.readouterr().err
     assert all(message in error for message in messages), error

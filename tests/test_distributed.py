@@ -2,8 +2,10 @@
 
 import csv
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
@@ -23,8 +25,8 @@ from tests.data_modules.test_streams import write_parquet
 ROOT = Path(__file__).resolve().parents[1]
 STEPS = 20
 TOLERANCE = 1e-4
-SHARDED = "sharded"
 """Relative, of losses in single precision: sums are taken in another order."""
+SHARDED = "sharded"
 
 TINY = [
     *("--trainer.accelerator", "cpu", "--trainer.precision", "32-true", "--trainer.max_steps", str(STEPS)),
@@ -167,6 +169,56 @@ def test_two_processes_that_share_the_weights_out_train_as_one(tmp_path: Path) -
     assert alone["train/loss"] == pytest.approx(one["train/loss"][10:], rel=TOLERANCE)
     shared = fit("diffusion", tmp_path / "shared", 2, 4, *shape, "--ckpt_path", str(middle["one"]), strategy=SHARDED)
     assert shared["train/loss"] == pytest.approx(one["train/loss"][10:], rel=TOLERANCE)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_two_processes_of_a_job_leave_together_when_one_is_asked(tmp_path: Path) -> None:
+    """Under SLURM's variables: at one step, with one checkpoint and one `scontrol requeue`."""
+    told, script, base = tmp_path / "told", tmp_path / "bin" / "scontrol", tmp_path / "base.yaml"
+    script.parent.mkdir()
+    script.write_text(f'#!/bin/sh\necho "$@" >> {told}\n')
+    script.chmod(0o755)
+    shared = (ROOT / "experiments/base.yaml").read_text()
+    base.write_text(shared.replace("every_n_train_steps: 200", "every_n_train_steps: 5"))
+    command = [
+        *(sys.executable, "-m", "defusion.cli", "train", "fit", "--config", str(base)),
+        *("--config", "experiments/tokenizer/nano.yaml", *TINY, *SHAPE, "--trainer.max_steps", "4000"),
+        *("--trainer.devices", "2", "--trainer.strategy", "ddp", "--trainer.default_root_dir", str(tmp_path / "run")),
+        *("--trainer.logger.init_args.save_dir", str(tmp_path), "--trainer.limit_val_batches", "0"),
+        *("--data.init_args.batch_size", "2", "--ckpt_path", "last"),
+    ]
+    job = {"JOB_ID": "7", "JOB_NAME": "train", "NTASKS": "2", "NTASKS_PER_NODE": "2", "NODEID": "0", "NNODES": "1"}
+    environment = os.environ | {f"SLURM_{name}": value for name, value in job.items()}
+    environment |= {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "MASTER_ADDR": "127.0.0.1"}
+    environment["PATH"] = f"{script.parent}:{environment['PATH']}"
+    ranks = [
+        subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=environment | {"SLURM_PROCID": rank, "SLURM_LOCALID": rank},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank in ("0", "1")
+    ]
+    deadline = time.monotonic() + 200
+    try:
+        while not list(tmp_path.rglob("last.ckpt")) and time.monotonic() < deadline:
+            assert all(own.poll() is None for own in ranks), ranks[0].communicate()[0]
+            time.sleep(0.05)
+        ranks[1].send_signal(signal.SIGUSR1)
+        said = [own.communicate(timeout=60)[0] for own in ranks]
+    finally:
+        for own in ranks:
+            own.kill()
+    assert [own.returncode for own in ranks] == [75, 75], said
+    assert told.read_text() == "requeue 7\n"
+    (last,) = tmp_path.rglob("last.ckpt")
+    step = read_checked(last)["global_step"]
+    assert step % 10 == 0
+    assert f"at step {step}" in " ".join(said[0].split())
 
 
 def alike(one: Any, two: Any, tolerance: float = 1e-4, place: str = "") -> None:

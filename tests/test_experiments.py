@@ -83,7 +83,7 @@ def test_the_later_parts_of_the_describer_go_on_from_the_first(
     config = settings("tokenizer/small.yaml")["model"]["init_args"]["config"]
     tokenizer = Tokenizer(TokenizerConfig(**config)).eval()
     tokenizer.save(tmp_path / "tokenizer")
-    Describer(DescriberConfig(), tokenizer).save(tmp_path / "first")
+    Describer(DescriberConfig(crop_size=32), tokenizer).save(tmp_path / "first")
     given = [
         "--model.init_args.tokenizer",
         str(tmp_path / "tokenizer"),

@@ -91,35 +91,53 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.filterwarnings("ignore:Checkpoint directory", "ignore:.*your dataloader is not resumable")
+@pytest.mark.filterwarnings("ignore:.*no last checkpoint available")
+@pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.fault
 def test_under_slurm_it_goes_back_into_the_queue_and_on_to_the_same_end(
-    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slurm: Path
+    folder: str, tmp_path: Path, number: signal.Signals, slurm: Path
 ) -> None:
-    """The signal comes in the middle of the third step, the end of the job after the fourth."""
-    with monkeypatch.context() as elsewhere:
-        elsewhere.delenv("SLURM_NTASKS")
-        whole = run(tmp_path / "whole")
-        whole.fit(module(folder), data(4))
-        whole.save_checkpoint(tmp_path / "whole.ckpt")
+    """By SIGUSR1, not by the SIGTERM of `scancel`; the same command, with `--ckpt_path last`, begins and goes on."""
+    whole = run(tmp_path / "whole")
+    whole.fit(module(folder), data(4))
+    whole.save_checkpoint(tmp_path / "whole.ckpt")
+    job = run(tmp_path / "job", Scheduler(number, 2))
+    with pytest.raises(SystemExit) as leaving:
+        job.fit(module(folder), data(4), ckpt_path="last", weights_only=True)
+    assert leaving.value.code == RESUMABLE
+    assert torch.load(tmp_path / "job" / "last.ckpt", weights_only=True)["global_step"] == 3
+    assert (slurm.read_text() if slurm.exists() else "") == ("requeue 7\n" if number is signal.SIGUSR1 else "")
+    assert not list(tmp_path.rglob("hpc*")), "Lightning's own handler has not saved, too"
 
-    class End(Callback):
-        def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
-            if trainer.global_step == 4:
-                raise KeyboardInterrupt
-
-    ended = run(tmp_path / "job", Scheduler(signal.SIGUSR1, 2), End())
-    with pytest.raises(SystemExit):
-        ended.fit(module(folder), data(4))
-    assert slurm.read_text() == "requeue 7\n"
-    assert torch.load(tmp_path / "job" / "hpc_ckpt_1.ckpt", weights_only=True)["global_step"] == 3
-
-    resumed = run(tmp_path / "job")  # the same command: Lightning looks for what it saved
-    resumed.fit(module(folder), data(4), weights_only=True)
+    resumed = run(tmp_path / "job")
+    resumed.fit(module(folder), data(4), ckpt_path="last", weights_only=True)
     resumed.save_checkpoint(tmp_path / "resumed.ckpt")
     one, two = (torch.load(tmp_path / f"{name}.ckpt", weights_only=True) for name in ("whole", "resumed"))
     assert one["global_step"] == two["global_step"] == STEPS
     for key in ("state_dict", "current_model_state", "optimizer_states", "lr_schedulers"):
         torch.testing.assert_close(two[key], one[key], rtol=0, atol=0)
+
+
+@pytest.mark.filterwarnings("ignore:Checkpoint directory")
+@pytest.mark.parametrize(("script", "reason"), [("echo no such job >&2; exit 1", "no such job"), (None, "scontrol")])
+@pytest.mark.fault
+def test_a_job_that_slurm_does_not_take_back_is_saved_and_said(
+    folder: str, tmp_path: Path, slurm: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    script: str | None, reason: str,
+) -> None:  # fmt: skip
+    if script is None:
+        monkeypatch.setenv("PATH", str(tmp_path))
+    else:
+        (tmp_path / "bin" / "scontrol").write_text(f"#!/bin/sh\n{script}\n")
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "5")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "2")
+    with pytest.raises(SystemExit) as leaving:
+        run(tmp_path / "job", Scheduler(signal.SIGUSR1, 2)).fit(module(folder), data(4))
+    assert leaving.value.code == RESUMABLE
+    said = " ".join(capsys.readouterr().out.split())
+    assert "does not put job 5_2 back in the queue" in said
+    assert reason in said
+    assert (tmp_path / "job" / "last.ckpt").exists()
 
 
 @pytest.mark.filterwarnings("ignore:Checkpoint directory")

@@ -180,7 +180,7 @@ def compare_restoration(restorer: Restorer, height: int, width: int, repeats: in
     return [*rows, Timing("NAFNet, width 32", count, seconds(nafnet, repeats, device))]
 
 
-def shares(rows: Sequence[Timing], wait: Timing) -> str:
+def shares(rows: Sequence[Timing], wait: Timing) -> tuple[str, str]:
     """What of a whole step is not the network's, and how near that comes to what its products alone reach.
 
     Args:
@@ -191,8 +191,8 @@ def shares(rows: Sequence[Timing], wait: Timing) -> str:
     whole = synthesis.seconds + network.seconds + wait.seconds
     speeds = [own.operations / own.seconds / 1e9 for own in (network, alone)]
     return (
-        f"of a whole step synthesis is {synthesis.seconds / whole:.1%}, waiting for crops {wait.seconds / whole:.1%}; "
-        f"the network reaches {speeds[0]:.0f} of {speeds[1]:.0f} GFLOP/s ({speeds[0] / speeds[1]:.0%})"
+        f"of a whole step synthesis is {synthesis.seconds / whole:.1%}, waiting for crops {wait.seconds / whole:.1%}",
+        f"the network reaches {speeds[0]:.0f} of {speeds[1]:.0f} GFLOP/s ({speeds[0] / speeds[1]:.0%})",
     )
 
 

@@ -1,7 +1,8 @@
 """What a cluster does to a training: it is asked to leave, saves, and can go on later."""
 
+import os
 import signal
-from collections.abc import Callable
+import subprocess
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -21,10 +22,9 @@ class Preemption(Checkpoint):
     """After SIGTERM or SIGUSR1 the step under way is finished, `last.ckpt` is written, and the process leaves with 75.
 
     It comes after all other callbacks, as checkpoints do, so that averages have seen the step that is saved. With
-    several processes all leave at the same step, whichever was asked.
-
-    Under SLURM Lightning saves and has the job put back in the queue on the signal; it does so here once the step is
-    finished, in all processes at the same one, and the training goes on until SLURM ends it.
+    several processes all leave at the same step, whichever was asked. Under SLURM the job is put back in the queue on
+    the signal that Lightning's environment names, SIGUSR1 unless told otherwise: in its own way Lightning would save
+    amid a step, and aside from `last.ckpt`.
 
     Args:
         every_n_steps: how often several processes ask each other; one process looks after every step.
@@ -33,45 +33,41 @@ class Preemption(Checkpoint):
     def __init__(self, every_n_steps: int = 10) -> None:
         self.every_n_steps = every_n_steps
         self._asked: signal.Signals | None = None
-        self._requeue: Callable[[int, FrameType | None], Any] | None = None
+        self._requeues: signal.Signals | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Takes the place of Lightning's handlers, which save amid a step or not at all; Lightning restores them."""
+        """Takes the place of Lightning's handlers, which it restores in the end."""
         environment = trainer._accelerator_connector.cluster_environment
-        signals: tuple[signal.Signals, ...] = SIGNALS
         if isinstance(environment, SLURMEnvironment) and environment.auto_requeue:
-            wanted = environment.requeue_signal
-            handler = None if wanted is None else signal.getsignal(wanted)
-            if wanted is None or not callable(handler):
-                return
-            self._requeue, signals = handler, (wanted,)
-        for own in signals:
+            self._requeues = environment.requeue_signal
+        for own in {*SIGNALS, self._requeues or signal.SIGUSR1}:
             signal.signal(own, self._note)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Saves and leaves when any process was asked to; raises SystemExit with 75, but under SLURM."""
+        """Saves and leaves when any process was asked to; raises SystemExit with 75."""
         if (batch_idx + 1) % trainer.accumulate_grad_batches:
             return  # gradients of part of a step are not saved
         if trainer.world_size > 1 and trainer.global_step % self.every_n_steps:
             return
-        if not trainer.strategy.reduce_boolean_decision(self._asked is not None, all=False):
+        if not self._by_any(trainer, self._asked is not None):
             return
-        if self._requeue is not None:
-            self._asked = None
-            self._requeue(signal.SIGUSR1, None)
-            return
-        saved = _save(trainer)
+        back = self._by_any(trainer, self._asked is not None and self._asked is self._requeues)
+        done = [_save(trainer)]
         if trainer.is_global_zero:
+            done += [_requeue()] if back else []
             get_console().print(
                 f"asked to leave ({self._asked.name if self._asked else 'another process was'}) at step "
-                f"{trainer.global_step}: {saved}; go on with the same command and --ckpt_path last"
+                f"{trainer.global_step}: {'; '.join(done)}; go on with the same command and --ckpt_path last"
             )
         raise SystemExit(RESUMABLE)
 
     def _note(self, number: int, _: FrameType | None) -> None:
         self._asked = signal.Signals(number)
+
+    def _by_any(self, trainer: Trainer, yes: bool) -> bool:
+        return trainer.strategy.reduce_boolean_decision(yes, all=False)
 
 
 def _save(trainer: Trainer) -> str:
@@ -83,6 +79,18 @@ def _save(trainer: Trainer) -> str:
     trainer.save_checkpoint(file)
     is_new = file.exists() and file.stat().st_mtime_ns != before
     return f"saved as {file}" if is_new else f"{file} could not be written and is as it was"
+
+
+def _requeue() -> str:
+    """Has SLURM put this job back in the queue; says whether it does."""
+    job = os.environ.get("SLURM_ARRAY_JOB_ID")
+    job = f"{job}_{os.environ['SLURM_ARRAY_TASK_ID']}" if job else os.environ["SLURM_JOB_ID"]
+    try:
+        subprocess.run(["scontrol", "requeue", job], check=True, capture_output=True, text=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        reason = getattr(error, "stderr", "") or error
+        return f"SLURM does not put job {job} back in the queue: {str(reason).strip()}"
+    return f"job {job} is back in the queue"
 
 
 def last_checkpoint(trainer: Trainer) -> Path | None:

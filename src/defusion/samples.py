@@ -10,7 +10,7 @@ from PIL import Image as Picture
 from torch import Tensor
 
 from defusion.degradations.base import Degradation
-from defusion.degradations.library import LIBRARY, parse
+from defusion.degradations.library import LIBRARY, Compose, parse
 from defusion.degradations.standard import standard
 from defusion.files import replacing
 from defusion.grounds.chart import Chart
@@ -23,6 +23,19 @@ _PICTURE, _CHART = range(2)
 
 Watch: TypeAlias = Callable[[list[Degradation]], Iterable[Degradation]]
 """Hands on what is drawn next."""
+
+
+def operator_of(spec: str, severity: float | None = None) -> tuple[Compose, Tensor | None]:
+    """What "rain+noise" or "rain:0.7+noise:25" does, and the severities of its members, None where they are drawn.
+
+    Raises:
+        ValueError: for an unknown degradation, or two kinds of severity.
+    """
+    if ":" not in spec:
+        return parse(spec), None if severity is None else torch.full((1,), severity)
+    if severity is not None:
+        raise ValueError(f"severity: expected it in {spec!r} or by itself, not both")
+    return standard(spec)
 
 
 def write_degraded(
@@ -43,16 +56,8 @@ def write_degraded(
     Raises:
         ValueError: for an unknown degradation, or two kinds of severity.
     """
-    if ":" in spec and severity is not None:
-        raise ValueError(f"severity: expected it in {spec!r} or by itself, not both")
-    draw = generator(seed)
-    strength: Tensor | None
-    if ":" in spec:
-        operator, strength = standard(spec)
-    else:
-        operator = parse(spec)
-        strength = None if severity is None else torch.full((1,), severity)
-    params = operator.draw(1, draw, strength)
+    operator, strength = operator_of(spec, severity)
+    params = operator.draw(1, generator(seed), strength)
     ground = chart.canonical()
     write_png(folder / "lq.png", operator.apply(hq[None], params, generator(seed, _PICTURE))[0])
     write_png(folder / "ground.png", ground[0])

@@ -38,6 +38,12 @@ def learner(folder: str, **options: float | str) -> DescriberModule:
         return DescriberModule(folder, shape, warmup_steps=2, **options)  # type: ignore[arg-type]
 
 
+def started(folder: str) -> str:
+    """The weights of a describer to go on from."""
+    learner(folder).describer.save(f"{folder}/../describer")
+    return f"{folder}/../describer"
+
+
 def batch(first: int = 0, count: int = 32) -> Batch:
     hq = torch.rand(count, 3, 32, 32, generator=torch.Generator().manual_seed(first))
     return Synthesis(SHOWN)(hq, list(range(first, first + count)))
@@ -130,7 +136,7 @@ def test_data_that_do_not_fit_are_refused(folder: str, tmp_path: Path) -> None:
 
 def test_of_pictures_it_learns_to_read_what_their_crops_say_together(folder: str) -> None:
     """Its features stay, and so does the size of its crops."""
-    module = learner(folder, pictures=True, optimizer="adamw", learning_rate=1e-2)
+    module = learner(folder, pictures=True, start=started(folder), optimizer="adamw", learning_rate=1e-2)
     before = {name: own.clone() for name, own in module.describer.state_dict().items()}
     seen: list[int] = []
     look = module.describer.look
@@ -147,6 +153,23 @@ def test_of_pictures_it_learns_to_read_what_their_crops_say_together(folder: str
     moved = {name for name, own in module.describer.state_dict().items() if not torch.equal(own, before[name])}
     assert {"names.weight", "vector.weight", "cues.0.weight"} <= moved
     assert not any(name.startswith(("features", "tokenizer")) for name in moved)
+
+
+def test_pictures_need_features_that_have_learnt_and_several_crops(folder: str) -> None:
+    with pytest.raises(ValueError, match="start: expected the weights of a describer"):
+        learner(folder, pictures=True)
+    module = learner(folder, pictures=True, start=started(folder))
+    data = RestorationDataModule(
+        synthesis=SHOWN, crop_size=32, batch_size=2, workers=0, validation_size=32, validation_photos=1
+    )
+    lone = Trainer(fast_dev_run=True, accelerator="cpu", logger=False, enable_progress_bar=False)
+    with pytest.raises(ValueError, match="muon orthogonalises hidden matrices, and this network names none"):
+        lone.fit(module, data)
+    module = learner(folder, pictures=True, start=started(folder), optimizer="adamw")
+    with pytest.raises(
+        ValueError, match=r"data\.crop_size: expected pictures of several crops of 32 px, got 32: give 64"
+    ):
+        lone.fit(module, data)
 
 
 def test_it_fits_and_validates_with_clean_pictures(folder: str, tmp_path: Path) -> None:

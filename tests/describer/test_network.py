@@ -104,7 +104,7 @@ def test_crops_are_spread_over_the_picture(height: int, width: int, count: int) 
             assert 0 <= side - 32 - max(starts) < 16
 
 
-def test_of_those_that_exclude_each_other_the_likeliest_is_there(describer: Describer) -> None:
+def test_of_losses_of_sharpness_the_likeliest_is_there(describer: Describer) -> None:
     """A picture that is surely unsharp, but nobody knows in which way, is not sharp."""
     ways = {"defocus_blur": -0.8, "motion_blur": -0.9, "downsample": -0.3}
     picture = torch.rand(3, 40, 50, generator=generator(0))
@@ -112,11 +112,19 @@ def test_of_those_that_exclude_each_other_the_likeliest_is_there(describer: Desc
         (ways, "downsample+noise"),
         (dict.fromkeys(ways, -3.0), "noise"),  # sharp is likelier than each
         ({"motion_blur": 5.0, "defocus_blur": 5.0}, "defocus_blur+noise"),
-        ({"underwater": -0.2, "rain": -0.1}, "rain+noise"),
+        ({"snow": 3.0, "rain": -0.1, "underwater": -0.1}, "snow+noise"),
     ):
         assert set(sure_of(describer, "noise", **logits).describe(picture, CHART).shown.split("+")) == set(
             expected.split("+")
         )
+
+
+def test_clean_is_as_sure_as_nothing_is_wrong(describer: Describer) -> None:
+    """With a third each for two losses of sharpness there is a third for none."""
+    found = sure_of(describer, defocus_blur=-0.71, downsample=-0.75).describe(torch.rand(3, 40, 50), CHART)
+    assert found.words == "clean (35% sure)"
+    found = sure_of(describer, rain=-0.71, noise=-0.75).describe(torch.rand(3, 40, 50), CHART)
+    assert found.words == "clean (67% sure)"
 
 
 def test_a_large_picture_is_the_mean_of_its_crops(describer: Describer) -> None:

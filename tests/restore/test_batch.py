@@ -213,6 +213,28 @@ def test_results_beside_the_pictures_are_not_restored_again(
     assert sorted(file.name for file in holiday.rglob("*.webp")) == ["a.webp", "b.webp", "c.webp"]
     assert run("holiday/a.webp", "--out", "again", "--instruction", "rain") == 0
     assert Path("again/a.webp").exists()
+    os.utime(holiday / "a.webp", (0, 0))  # another file of that name, older than the restoration: a picture
+    assert run("holiday", "--out", "holiday", "--instruction", "rain", "--format", "avif") == 0
+    assert "4 restored" in capsys.readouterr().out
+
+
+def test_results_in_folders_below_are_not_restored_again(run: Run, holiday: Path) -> None:
+    """Of another output folder; those of a folder that is named itself are."""
+    assert run("holiday", "--out", "holiday/out", "--instruction", "rain") == 0
+    (holiday / "out" / "own.png").write_bytes((holiday / "a.png").read_bytes())  # not a result
+    assert run("holiday", "--out", "again", "--instruction", "rain") == 0
+    names = {file.relative_to("again").as_posix() for file in Path("again").rglob("*.*g")}
+    assert names == {"a.png", "b.jpg", "deep/c.png", "out/own.png", "contact_sheet.png"}
+    assert run("holiday/out", "--out", "further", "--instruction", "noise", "--no-sheet") == 0
+    names = {file.relative_to("further").as_posix() for file in Path("further").rglob("*.*g")}
+    assert names == {"a.png", "b.jpg", "deep/c.png", "own.png"}
+
+
+def test_grids_beside_their_pictures_are_no_pictures(run: Run, holiday: Path) -> None:
+    for _ in range(2):
+        assert run("holiday", "--out", "holiday", "--instruction", "rain", "--grid", "--overwrite") == 0
+    grids = ["a.png_grid.png", "b.jpg_grid.png", "c.png_grid.png"]
+    assert sorted(file.name for file in holiday.rglob("*grid*")) == grids
 
 
 def test_failures_are_listed_and_the_exit_code_is_1(

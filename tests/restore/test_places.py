@@ -38,6 +38,7 @@ def test_patterns_and_lists(folder: Callable[[Sequence[str]], Path]) -> None:
     folder(["in/a.png", "in/deep/b.png", "in/deep/c.jpg"])
     assert set(names("in/**/*.png")) == {"in/a.png", "in/deep/b.png"}
     assert set(names("-", listed=["in/a.png\n", "\n", "in/deep/c.jpg\r\n"])) == {"in/a.png", "in/deep/c.jpg"}
+    assert set(names("-", listed=["in/a.png\0in/deep/c.jpg\0"])) == {"in/a.png", "in/deep/c.jpg"}
     with pytest.raises(ImageError, match="no file fits"):
         names("in/*.tif")
     with pytest.raises(ImageError, match="no paths on standard input"):

@@ -55,7 +55,7 @@ def steepness(picture: Tensor, axis: int) -> float:
 
 
 _LARGE = """
-import resource, torch
+import torch
 from defusion.restore.restorer import Restorer
 restorer = Restorer.from_pretrained("small")
 restorer(torch.zeros(3, 64, 64), "noise")
@@ -65,7 +65,7 @@ def status(name):
 idle = status("VmRSS")
 picture = torch.randint(0, 256, (3, 3072, 4096), dtype=torch.uint8)
 restored = restorer(picture, "haze").image
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - idle) / 1e9)
+print((status("VmHWM") - idle) / 1e9)  # not ru_maxrss, which a process has from the one that started it
 """
 
 

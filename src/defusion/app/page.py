@@ -220,7 +220,7 @@ def _told() -> Iterator[None]:
     except (ValueError, OSError, MemoryError, RuntimeError) as error:
         if out_of_memory(error):
             words = "not enough memory for this picture: `defusion restore --tile 256` takes less"
-        elif isinstance(error, MemoryError | RuntimeError):
+        elif isinstance(error, RuntimeError):
             raise  # a fault of ours, which is to be seen whole
         else:
             words = str(error)

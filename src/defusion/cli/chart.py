@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 from rich import get_console
 
-from defusion.cli.options import WEIGHTS, Weights
+from defusion.cli.options import WEIGHTS, Weights, check_file
 from defusion.grounds.chart import Chart
-from defusion.grounds.printed import print_chart
-from defusion.grounds.reading import read_chart
+from defusion.grounds.printed import Sheet, print_chart
+from defusion.grounds.reading import MARKS, ChartError, read_chart
 from defusion.imageio import read_image, write_png
 from defusion.pretrained import find
 from defusion.tokenizer.network import Tokenizer
@@ -42,11 +42,20 @@ def chart(
     own = chart_of(weights)
     console = get_console()
     if printed is not None:
+        check_file("--print", printed, ".pdf")
         print_chart(printed, own, paper)
-        console.print(f"wrote {printed}: print it at full size; in photographs the chart is to be {own.size} px wide")
+        console.print(
+            f"wrote {printed}: print it at full size; in photographs the chart in the middle is to be {own.size} px "
+            f"wide, the page about {own.size / Sheet(own).share(paper):.0f}"
+        )
         return
     assert read is not None
-    found = read_chart(read_image(read), own, None if clean is None else read_image(clean))
+    photos = [read_image(file) for file in (read, clean) if file is not None]
+    try:
+        found = read_chart(photos[0], own, *photos[1:])
+    except ChartError as error:
+        what, _, reason = str(error).partition(": ")
+        raise ChartError(f"{clean if what == 'the clean photograph' else read}: {reason}") from error
     files = {"ground": found.ground, "instruction": found.picture}
     for name, picture in files.items():
         write_png(out / f"{name}.png", picture[0])
@@ -59,8 +68,11 @@ def chart(
         console.print("without --clean the colours of print and camera are part of what is shown")
     if not found.sure:
         console.print(
-            f"[yellow]{found.marks} of 4 corner marks are seen: the chart is taken to be where the clean photograph "
-            f"has it (likeness {found.likeness:.2f} of 1); look at {out}/instruction.png[/yellow]"
+            f"{found.marks} of {MARKS} corner marks are seen, too few to be sure where the chart is (likeness "
+            f"{found.likeness:.2f} of 1), and the clean photograph tells the place: look at {out}/instruction.png",
+            highlight=False,
+            markup=False,
+            style="yellow",
         )
     if found.scale > _TOO_LARGE:
         console.print(

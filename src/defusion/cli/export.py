@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich import get_console
 
-from defusion.cli.options import WEIGHTS, Steps, Weights
+from defusion.cli.options import WEIGHTS, Steps, Weights, check_file
 from defusion.restore.export import export_onnx
 from defusion.restore.restorer import Restorer
 
@@ -17,6 +17,7 @@ def export(
     steps: Steps = 1,
 ) -> None:
     """Write a model as ONNX, of any picture size, checked against PyTorch."""
+    check_file("--onnx", onnx, ".onnx")
     difference = export_onnx(Restorer.from_pretrained(weights, "cpu"), onnx, steps)
     get_console().print(
         f"wrote {onnx} and {onnx.with_suffix('.instructions.safetensors')}: in onnxruntime it differs from PyTorch by "

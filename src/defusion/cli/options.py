@@ -11,6 +11,7 @@ Weights = Annotated[str, typer.Option(help="A shipped model by name, a folder, o
 Steps = Annotated[int, typer.Option(min=1, help="Sampling steps: one has the best PSNR, more keep more grain.")]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same result.")]
 Json = Annotated[Path | None, typer.Option(help="Write the scores as JSON.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 Out = Annotated[Path, typer.Option("--out", help="Where to write.")]
 
 
@@ -29,3 +30,13 @@ def check_file(option: str, file: Path | None, *endings: str) -> None:
         raise ValueError(f"{option}: expected a name ending in {' or '.join(endings)}, got {file}")
     if file is not None and file.is_dir():
         raise ValueError(f"{option}: expected the name of a file to write, got the folder {file}")
+
+
+def check_new(file: Path, overwrite: bool) -> None:
+    """Refuses to write what is there already.
+
+    Raises:
+        FileExistsError: without `--overwrite`.
+    """
+    if file.exists() and not overwrite:
+        raise FileExistsError(f"{file} is there already; --overwrite replaces it, or give another --out")

@@ -10,12 +10,12 @@ from rich import get_console
 from rich.progress import track
 
 from defusion.cli.chart import chart_of
-from defusion.cli.options import WEIGHTS, Out, Seed, Weights
+from defusion.cli.options import WEIGHTS, Out, Overwrite, Seed, Weights, check_file, check_new
 from defusion.degradations.library import NAMES
 from defusion.grounds.chart import Chart, sheet
 from defusion.imageio import find_images, read_image, to_tensor, write_png
 from defusion.random import generator
-from defusion.samples import degradation_sheet, write_degraded
+from defusion.samples import degradation_sheet, operator_of, write_degraded
 
 
 def ground(
@@ -26,6 +26,7 @@ def ground(
     pool: Annotated[bool, typer.Option("--sheet", help="Draw every construct of the pool.")] = False,
 ) -> None:
     """Draw a visual ground, the clean test chart."""
+    check_file("--out", out, ".png")
     if pool:
         write_png(out, np.asarray(sheet(size)))
     else:
@@ -42,23 +43,28 @@ def degrade(
     severity: Annotated[float | None, typer.Option(min=0, max=1, help="Of every member; drawn when not given.")] = None,
     contact: Annotated[bool, typer.Option("--sheet", help="All degradations at three severities.")] = False,
     weights: Weights = WEIGHTS,
+    overwrite: Overwrite = False,
 ) -> None:
     """Degrade pictures, each into a folder: lq.png, the chart as ground.png and instruction.png, params.json.
 
     The charts are those that the model of --weights reads: restore --chart ground.png instruction.png.
     """
     paths = find_images(inputs)
-    _refuse_collisions([out / path.stem for path in paths])
+    results = {path: out / (f"{path.stem}_sheet.png" if contact else path.stem) for path in paths}
+    _refuse_collisions(list(results.values()))
+    for result in results.values():
+        check_new(result, overwrite)
+    operator_of(spec, severity)
     chart = chart_of(weights)
     console = get_console()
     for path in paths if contact else track(paths, "degrading", console=console):
         picture = to_tensor(read_image(path))
         if contact:
             drawn = degradation_sheet(picture, seed, watch=partial(track, description=path.name, console=console))
-            write_png(out / f"{path.stem}_sheet.png", np.asarray(drawn))
+            write_png(results[path], np.asarray(drawn))
         else:
-            write_degraded(picture, out / path.stem, chart, spec, seed, severity)
-    console.print(f"wrote {out}")
+            write_degraded(picture, results[path], chart, spec, seed, severity)
+    console.print(f"wrote {out}", highlight=False, markup=False)
 
 
 def _refuse_collisions(names: list[Path]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+import torch
 import typer
 from rich import box, get_console
 from rich.markup import escape
@@ -13,13 +14,13 @@ from rich.progress import track
 from rich.table import Table
 from torch import Tensor
 
-from defusion.cli.options import WEIGHTS, Out, Seed, Steps, Weights, check_file
+from defusion.cli.options import WEIGHTS, Out, Overwrite, Seed, Steps, Weights, check_file, check_new
 from defusion.files import replacing
 from defusion.imageio import image_size, read_image, to_tensor, write_png
 from defusion.instruction import VisualInstruction
 from defusion.oracle import instruction as fitted_instruction
 from defusion.pretrained import find
-from defusion.restore.batch import SHEET, Batch, How, Results, line_of, middle_of, results_in
+from defusion.restore.batch import GRID, SHEET, Batch, How, Results, line_of, middle_of, results_in
 from defusion.restore.grid import strength_grid
 from defusion.restore.pictures import as_batch
 from defusion.restore.places import Found, Place, find_places
@@ -32,8 +33,9 @@ from defusion.weights import checksum
 Inputs = Annotated[
     list[str], typer.Argument(metavar="IN...", help='Pictures, folders, patterns ("scans/**/*.tif"); - for a list.')
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 _MOST_DRAWN = 24
+_ALIKE = 0.02
+"""Root mean square of the difference from the model's chart up to which a picture is that chart."""
 _COARSE = 1.5
 """How many times as large as the model's a chart may be before its grain is worth a word."""
 
@@ -42,7 +44,10 @@ def restore(
     inputs: Inputs,
     out: Out,
     instruction: Annotated[
-        str, typer.Option(help='What to remove: "rain", "rain:0.7+noise:25"; auto: what the model sees itself.')
+        str,
+        typer.Option(
+            help='What to remove: "rain", "rain:0.7+noise:25"; auto, also when not given: what the model sees itself.'
+        ),
     ] = "",
     chart: Annotated[
         tuple[Path, Path] | None, typer.Option(help="Instead: pictures of one chart, clean and degraded.")
@@ -71,7 +76,7 @@ def restore(
         raise ValueError(f"--out: expected a folder for the restored pictures, got the file {out}")
     graded = _strength(strength)
     suffix = f".{form.lower().removeprefix('.')}" if form else None
-    found = find_places(inputs, out, suffix, sys.stdin if "-" in inputs else (), results_in(out))
+    found = find_places(inputs, out, suffix, sys.stdin if "-" in inputs else (), results_in(out, inputs))
     folder = find(weights)
     restorer = Restorer.from_pretrained(folder)
     shown = _instruction(restorer, instruction, chart, like, seed)
@@ -79,7 +84,7 @@ def restore(
 
         def draw(place: Place) -> None:
             drawn = strength_grid(restorer, _picture(place), shown, seed=seed)
-            _new(out / f"{place.name}_grid.png", overwrite, lambda file: write_png(file, np.asarray(drawn)))
+            _new(out / f"{place.name}{GRID}", overwrite, lambda file: write_png(file, np.asarray(drawn)))
 
         _end(_each(found, "drawing", draw), len(found.places) + len(found.missing))
         return
@@ -100,7 +105,7 @@ def describe(
     """Say what is wrong with pictures, and how sure that is: what `restore --instruction auto` goes by."""
     check_file("--out", out, ".png")
     if out is not None:
-        _check_new(out, overwrite)
+        check_new(out, overwrite)
     found = find_places(inputs, listed=sys.stdin if "-" in inputs else ())
     restorer = Restorer.from_pretrained(weights)
     restorer.check(AUTO)
@@ -122,6 +127,21 @@ def describe(
     if out is not None and rows:
         _new(out, overwrite, lambda file: _write_sheet(file, rows))
     _end(failed, len(found.places) + len(found.missing))
+
+
+def doubts(shown: VisualInstruction, canonical: Tensor) -> str:
+    """What may be wrong with pictures of a chart, clean and degraded, in words; "" where nothing seems to be.
+
+    Args:
+        shown: the pictures.
+        canonical: the chart that the model knows, (1, 3, S, S).
+    """
+    if torch.equal(shown.ground, shown.picture):
+        return "both pictures are the same, which asks for nothing"
+    clean, degraded = ((own - canonical).square().mean().sqrt() for own in (shown.ground, shown.picture))
+    if degraded < _ALIKE < clean:
+        return "the second picture is the clean chart: give CLEAN first, then DEGRADED"
+    return ""
 
 
 def _each(found: Found, words: str, work: Callable[[Place], None]) -> dict[str, str]:
@@ -148,14 +168,9 @@ def _end(failed: Mapping[str, str], count: int) -> None:
 
 def _new(file: Path, overwrite: bool, write: Callable[[Path], None]) -> None:
     """Writes a file that is not there."""
-    _check_new(file, overwrite)
+    check_new(file, overwrite)
     write(file)
     get_console().print(f"wrote {file}", highlight=False, markup=False)
-
-
-def _check_new(file: Path, overwrite: bool) -> None:
-    if file.exists() and not overwrite:
-        raise FileExistsError(f"{file} is there already; --overwrite replaces it, or give another --out")
 
 
 def _picture(place: Place) -> Tensor:
@@ -176,6 +191,8 @@ def _instruction(
     if chart:
         size = restorer.model.tokenizer.config.ground_size
         shown = VisualInstruction.of_pictures(*chart, size)
+        if doubt := doubts(shown, restorer.chart.canonical()):
+            get_console().print(f"--chart: {doubt}", highlight=False, markup=False, style="yellow")
         for path in (own for own in chart if min(image_size(own)) >= _COARSE * size):
             get_console().print(
                 f"--chart: {path} is averaged to the {size} x {size} px that the model reads, where noise and rain "
@@ -187,6 +204,9 @@ def _instruction(
         return shown
     if like:
         lq, hq = (to_tensor(read_image(path)) for path in like)
+        if lq.shape != hq.shape:
+            sizes = (f"{path} of {own.shape[2]} x {own.shape[1]} px" for path, own in zip(like, (lq, hq), strict=True))
+            raise ValueError(f"--like: expected two pictures of one size, got {' and '.join(sizes)}: crop them alike")
         names = instruction or AUTO
         if names == AUTO:
             (seen,) = restorer.describe(lq)

@@ -55,14 +55,14 @@ def bench(
     """Time a training step by its parts, against what its convolutions take alone; or restoring a picture."""
     check_file("--out", out, ".png")
 
-    def show(rows: Sequence[Timing], count: int, title: str, note: str = "") -> None:
+    def show(rows: Sequence[Timing], count: int, title: str, *notes: str) -> None:
         get_console().print(table(rows, count, title))
-        if note:
+        for note in notes:
             get_console().print(note, highlight=False)
         if out is not None:
             from defusion.study.figures import timings_figure, write_figure  # needs an extra
 
-            write_figure(timings_figure(rows, f"{title}\n{note}".strip().replace("; ", "\n")), out)
+            write_figure(timings_figure(rows, "\n".join((title, *notes))), out)
             get_console().print(f"wrote {out}", highlight=False, markup=False)
 
     if restoration:
@@ -72,6 +72,7 @@ def bench(
     settings = yaml.safe_load(config.read_text())
     unet = UNetConfig(**settings["model"]["init_args"]["model"]["unet"])
     own = settings["data"]["init_args"]
+    count = own["batch_size"]
     device = default_device()
 
     def source(workers: int) -> tuple[Iterator[Any], Callable[[Any], Batch]]:
@@ -87,4 +88,4 @@ def bench(
     loaded = cycle([next(load) for _ in range(repeats)])
     rows = compare(unet, lambda: prepare(next(loaded)), repeats, compiled)
     wait = waiting(*source(own.get("workers", 1)), unet, repeats)
-    show([*rows, wait], own["batch_size"], f"One training step, batch of {own['batch_size']}", shares(rows, wait))
+    show([*rows, wait], count, f"One training step, batch of {count}", *shares(rows, wait))

@@ -86,7 +86,7 @@ def camera_paths(n: int, generators: Generators, straight: float) -> Tensor:
     for step, (turn, push) in enumerate(zip(turns.T.numpy()[:-1], shakes.T.numpy()[:-1], strict=True)):
         heading = np.sign(heading * turn + push - pulled * path[step])
         path[step + 1] = path[step] + heading / STEPS
-    return torch.from_numpy(path).T
+    return torch.from_numpy(path).T.contiguous()
 
 
 @dataclass(frozen=True)

@@ -43,8 +43,11 @@ LIBRARY: dict[str, Degradation] = {
 
 NAMES: tuple[str, ...] = tuple(LIBRARY)
 
+UNSHARP: tuple[str, ...] = ("defocus_blur", "motion_blur", "downsample")
+"""Losses of sharpness, of which a picture has at most one."""
+
 EXCLUSIVE: tuple[frozenset[str], ...] = (
-    frozenset({"motion_blur", "defocus_blur", "downsample"}),
+    frozenset(UNSHARP),
     *(frozenset({"underwater", name}) for name in ("rain", "snow", "haze", "raindrop", "low_light")),
 )
 """Sets of which a composite takes at most one member: one loss of sharpness, no weather under water."""

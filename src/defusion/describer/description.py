@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from defusion.degradations.library import UNSHARP
 from defusion.instruction import NULL, VisualInstruction
 
 
@@ -15,7 +16,8 @@ class Description(VisualInstruction):
     Attributes:
         codes: indices into the tokenizer's codebook, (1, N), row by row; those of the clean chart where nothing is
             wrong.
-        confidences: degradation -> probability that the picture has it, in [0, 1], all of them.
+        confidences: degradation -> probability that the picture has it, in [0, 1], all of them. Of losses of sharpness
+            the likeliest is shown if it is likelier than none of them, be it less likely than not.
         severities: degradation -> how strong it is if it is there, in [0, 1].
     """
 
@@ -32,7 +34,8 @@ class Description(VisualInstruction):
     def words(self) -> str:
         """In words: "rain (severity 0.6, 98% sure) + noise (severity 0.3, 91% sure)"; "clean (97% sure)"."""
         if not self._found:
-            return f"{self.shown} ({1 - max(self.confidences.values()):.0%} sure)"
+            unsharp = sum(self.confidences[name] for name in UNSHARP)
+            return f"{self.shown} ({1 - min(1, max(unsharp, *self.confidences.values())):.0%} sure)"
         return " + ".join(
             f"{name} (severity {self.severities[name]:.1f}, {self.confidences[name]:.0%} sure)" for name in self._found
         )

@@ -10,14 +10,12 @@ from torch import Tensor, nn
 
 from defusion.averages import Averages
 from defusion.degradations.library import NAMES
-from defusion.describer.network import Describer, DescriberConfig, present
+from defusion.describer.network import Describer, DescriberConfig, Logits, crops, present
 from defusion.optimisation import OptimizedModule, OptimizerName
 from defusion.tokenizer.network import Tokenizer
 from defusion.types import Batch
 
 _NAMED = "val/named_exactly"
-_MOST_SEEN = 6
-"""Crops of 256 px that a photograph of 512 x 768 px has; smaller pictures have fewer."""
 
 
 class DescriberModule(OptimizedModule):
@@ -39,7 +37,7 @@ class DescriberModule(OptimizedModule):
         gradient_clip: largest norm of the gradient.
         start: folder of a describer to start from; null for a fresh one.
         pictures: lq are pictures as `Describer.describe` gets them, several of its crops wide: of them it learns to
-            read the mean over one, two, three... crops, and its features stay as they are.
+            read the mean over one, two, three... crops, and its features stay as they are, which needs `start`.
     """
 
     def __init__(
@@ -58,6 +56,8 @@ class DescriberModule(OptimizedModule):
         pictures: bool = False,
     ) -> None:
         super().__init__(optimizer, learning_rate, final_learning_rate, warmup_steps, weight_decay, gradient_clip)
+        if pictures and start is None:
+            raise ValueError("start: expected the weights of a describer, whose features pictures: true keeps")
         known = Tokenizer.load(tokenizer)
         self.describer = Describer(describer, known) if start is None else Describer.load(start, known)
         self.describer.features.to(memory_format=torch.channels_last).requires_grad_(not pictures)
@@ -70,6 +70,11 @@ class DescriberModule(OptimizedModule):
         """Checks that the data shows the grounds that the tokenizer knows, and the canonical one; notes their size."""
         data: Any = getattr(self.trainer, "datamodule", None)
         self.describer.tokenizer.config.check_chart(data)
+        own = self.describer.config.crop_size
+        if self.pictures and data is not None and data.crop_size <= own:
+            raise ValueError(
+                f"data.crop_size: expected pictures of several crops of {own} px, got {data.crop_size}: give {2 * own}"
+            )
         if hasattr(data, "crop_size") and not self.pictures:  # they are looked at in crops as large as in training
             self.describer.config = replace(self.describer.config, crop_size=data.crop_size)
         synthesis = getattr(getattr(data, "synthesis", None), "config", None)
@@ -86,7 +91,8 @@ class DescriberModule(OptimizedModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Cross-entropy of names and codes, and the error of the severities that are there."""
         assert batch.severities is not None, "training batches have severities"
-        logits = self.describer.read(self.describer.look(batch.lq, 1 + batch_idx % _MOST_SEEN))
+        most = len(crops(batch.lq[0], self.describer.config.crop_size))
+        logits = self.describer.read(self.describer.look(batch.lq, 1 + batch_idx % most))
         names = named(batch.task).to(logits.names)
         there = names.sum().clamp(min=1)
         terms = {
@@ -101,7 +107,7 @@ class DescriberModule(OptimizedModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """The share of pictures whose degradations are all named, and no others."""
-        logits = self.describer.read(self.describer.look(batch.lq))
+        logits: Logits = self.describer(batch.lq)
         exact = (present(logits.names) == named(batch.task).to(self.device).bool()).all(1)
         assert self.averages is not None
         self.averages.update({_NAMED: exact.float().mean()}, len(exact))
@@ -130,7 +136,7 @@ class DescriberModule(OptimizedModule):
 
     def hidden_weights(self) -> list[nn.Parameter]:
         """Of the network, what Muon orthogonalises."""
-        return self.describer.hidden_weights()
+        return [own for own in self.describer.hidden_weights() if own.requires_grad]
 
     def save_weights(self, folder: Path) -> None:
         """Writes the describer for inference, read by `Describer.load`."""

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from defusion.degradations.library import EXCLUSIVE, NAMES
+from defusion.degradations.library import NAMES, UNSHARP
 from defusion.describer.cues import CUES, cues
 from defusion.describer.description import Description
 from defusion.grounds.chart import Chart
@@ -25,10 +25,7 @@ from defusion.weights import WeightsError, load_weights, save_weights
 
 _BLOCK = 16
 """Pixels of JPEG's largest blocks, those of colours at half the resolution."""
-_RIVALS = [
-    sorted(map(NAMES.index, own)) for own in (*EXCLUSIVE, *({name} for name in set(NAMES).difference(*EXCLUSIVE)))
-]
-"""Places in the library of those that exclude each other, and of each that nothing excludes."""
+_UNSHARP = [NAMES.index(name) for name in UNSHARP]
 MOST_CROPS = 24
 """Of a large picture that are looked at, spread evenly over it."""
 
@@ -138,8 +135,8 @@ class Describer(nn.Module):
         return Logits(names.float(), severities.float(), self.writing(places * (1 + scale) + shift).float())
 
     def forward(self, pictures: Image) -> Logits:
-        """Of pictures of the size of the training, (B, 3, H, W)."""
-        return self.read(self.statistics(pictures))
+        """Of pictures of any size, (B, 3, H, W) in [0, 1], see `look`."""
+        return self.read(self.look(pictures))
 
     def describe(self, picture: Image, chart: Chart) -> Description:
         """Describes one picture of any size, (3, H, W) in [0, 1], on the CPU.
@@ -153,7 +150,7 @@ class Describer(nn.Module):
         device = self.places.device
         ground = chart.canonical(device)
         with autocast(device):
-            logits = self.read(self.look(eight_bit(picture)[None]))
+            logits = self(eight_bit(picture)[None])
             confidences = logits.names[0].sigmoid().tolist()
             severities = logits.severities[0].sigmoid().tolist()
             there = [name for name, own in zip(NAMES, present(logits.names)[0].tolist(), strict=True) if own]
@@ -212,15 +209,14 @@ class Describer(nn.Module):
 def present(names: Tensor) -> Tensor:
     """What is there, by logits (B, 11): whatever is more likely than not.
 
-    Of those that exclude each other (`EXCLUSIVE`) one is there with the sum of their probabilities: the likeliest of
-    them, where it is likelier than none. Under noise a loss of sharpness shows before its kind does.
+    Of losses of sharpness, of which there is at most one, the likeliest, where it is likelier than none: under noise
+    one shows before its kind does.
     """
-    chances = names.sigmoid()
-    there = torch.ones_like(names, dtype=torch.bool)
-    for rivals in _RIVALS:
-        own = chances[:, rivals]
-        likeliest = F.one_hot(names[:, rivals].argmax(1), len(rivals)).bool()
-        there[:, rivals] &= likeliest & (own > 1 - own.sum(1, keepdim=True))
+    there = names > 0
+    unsharp = names[:, _UNSHARP]
+    likeliest = F.one_hot(unsharp.argmax(1), len(_UNSHARP)).bool()
+    sharp = 1 - unsharp.sigmoid().sum(1, keepdim=True)
+    there[:, _UNSHARP] = likeliest & (unsharp.sigmoid() > sharp)
     return there
 
 

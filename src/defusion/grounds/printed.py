@@ -28,7 +28,7 @@ _MARGIN = 8.0
 _INCH = 25.4
 _WORDS = (
     "Defusion test chart, {size} px, {kind}. Photograph this page under what is to be removed, in the same picture",
-    "or from the same place, so that the chart is about {size} pixels wide; and once without it, if you can.",
+    "or from the same place, so that the chart is about {size} pixels wide and the page {page}; and once without it.",
     "defusion chart --read photo.jpg --out shown; defusion restore ... --chart shown/ground.png shown/instruction.png",
 )
 
@@ -47,6 +47,11 @@ class Sheet:
     def origin(self) -> float:
         """How far all that is printed reaches beyond the chart, on each side."""
         return GAP + SIDE + QUIET
+
+    def share(self, paper: str) -> float:
+        """Of the width of a page of this paper, that of the chart on it."""
+        width, _ = _PAPERS[paper]
+        return (width - 2 * _MARGIN) / width / (1 + 2 * self.origin)
 
     def corners(self) -> NDArray[np.float32]:
         """Of the fiducials, (4, 4, 2): number, corner clockwise from its top left, (x, y)."""
@@ -109,7 +114,7 @@ def print_chart(path: Path | str, chart: Chart, paper: str = "a4", dpi: int = 30
     page.paste(drawn, ((width - drawn.width) // 2, margin))
     pen, font = ImageDraw.Draw(page), ImageFont.load_default(size=dpi / 8)
     for number, line in enumerate(_WORDS):
-        text = line.format(size=chart.size, kind=chart.kind)
+        text = line.format(size=chart.size, kind=chart.kind, page=round(chart.size / sheet.share(paper)))
         pen.text((margin, 2 * margin + drawn.height + number * dpi / 5), text, fill=(90, 90, 90), font=font)
     with replacing(path) as partial:
         page.save(partial, "PDF", resolution=dpi, quality=98, subsampling=0)

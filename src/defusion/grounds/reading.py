@@ -13,7 +13,7 @@ from defusion.grounds.printed import MARKERS, Sheet
 from defusion.imageio import Picture
 from defusion.types import Image
 
-_ALL, _ENOUGH = 4, 3
+MARKS, _ENOUGH = 4, 3
 """Fiducials on a sheet, and with how many it is placed for sure."""
 _LEAST_LIKENESS = 0.6
 """Correlation with the printed sheet that places it by fewer."""
@@ -65,7 +65,7 @@ class Reading:
     @property
     def sure(self) -> bool:
         """Whether the photograph itself shows where the sheet is, not the clean one alone."""
-        return self.marks >= _ENOUGH or self.likeness >= _LEAST_LIKENESS
+        return _is_sure(self.marks, self.likeness)
 
 
 def read_chart(photo: Picture, chart: Chart, clean: Picture | None = None) -> Reading:
@@ -118,7 +118,7 @@ def _placed(photo: Picture, sheet: Sheet, name: str, known: _Matrix | None) -> t
     grey = _grey(photo)
     refined = [_refined(grey, sheet, start, furthest) for start, furthest in starts]
     best = max(refined, key=lambda own: own[1], default=None)
-    if best is None or (known is None and len(found) < _ENOUGH and best[1] < _LEAST_LIKENESS):
+    if best is None or (known is None and not _is_sure(len(found), best[1])):
         raise ChartError(
             f"{name}: expected the printed chart with its four corner marks in sight, found {len(found)} of them: show "
             "the whole page, larger; or give a clean photograph of the same size from the same place"
@@ -126,12 +126,16 @@ def _placed(photo: Picture, sheet: Sheet, name: str, known: _Matrix | None) -> t
     return best[0], len(found), best[1]
 
 
+def _is_sure(marks: int, likeness: float) -> bool:
+    return marks >= _ENOUGH or likeness >= _LEAST_LIKENESS
+
+
 def _fiducials(photo: Picture) -> dict[int, NDArray[np.float32]]:
     """Number -> corners (4, 2) of those that are seen in any variant of a photograph, in the first one that has it."""
     found: dict[int, NDArray[np.float32]] = {}
     for variant in _variants(photo):
         found = _found(variant) | found
-        if len(found) == _ALL:
+        if len(found) == MARKS:
             break
     return found
 
@@ -164,7 +168,7 @@ def _found(variant: tuple[NDArray[np.uint8], float]) -> dict[int, NDArray[np.flo
     return {
         int(number): (own.reshape(4, 2) - shift) / factor
         for number, own in zip(numbers.ravel(), corners, strict=True)
-        if number < 4
+        if number < MARKS
     }
 
 

@@ -29,6 +29,8 @@ from defusion.sheets import Cell
 
 LEDGER = ".defusion.jsonl"
 """In the output folder: what was restored there, from what and how."""
+GRID = "_grid.png"
+"""Behind the name of a picture: its grid of strengths and steps."""
 SHEET = "contact_sheet.png"
 """There, too: pictures before and after."""
 
@@ -113,7 +115,8 @@ class Results:
             table.add_column(head, justify="right" if head in ("size", "s") else "left", overflow="fold")
         for row in self.rows if len(self.rows) <= _MOST_ROWS else self.failed:
             seconds = f"{row.seconds:.1f}" if row.seconds else ""
-            table.add_row(escape(row.name or row.source), row.size, seconds, row.state, escape(row.note))
+            name = row.source if row.state == "failed" else row.name
+            table.add_row(escape(name), row.size, seconds, row.state, escape(row.note))
         return table
 
 
@@ -168,10 +171,10 @@ class Batch:
         }
         if self._is_done(target, stamp):
             return Result(str(place.source), place.name, "done before")
-        if target.exists() and not self.overwrite:
-            raise FileExistsError(f"{target} is there already; --overwrite replaces it, or give another --out")
         if target.exists() and target.resolve() == place.source:
             raise FileExistsError(f"{target} is the picture itself; give another --out")
+        if target.exists() and not self.overwrite:
+            raise FileExistsError(f"{target} is there already; --overwrite replaces it, or give another --out")
         stored = read_stored(place.source)
         lq, _ = as_batch(stored.samples, str(place.source))
         how = self.how
@@ -190,15 +193,32 @@ class Batch:
     def _is_done(self, target: Path, stamp: Row) -> bool:
         """Whether the target was written from this very file in this very way, by a run that may have been killed."""
         row = self.ledger.rows.get(stamp["name"])
-        if row is None or not target.exists() or {key: row.get(key) for key in stamp} != stamp:
-            return False
-        return target.stat().st_mtime_ns >= int(row.get("begun", 0)) - _CLOCK
+        return row is not None and {key: row.get(key) for key in stamp} == stamp and _was_written(target, row)
 
 
-def results_in(out: Path) -> set[Path]:
-    """The results of before in an output folder, with their contact sheet."""
-    names = Ledger.read(out / LEDGER, _HOLDS)
-    return {(out / name).resolve() for name in (*names, SHEET)} if names else set()
+def results_in(out: Path, inputs: Iterable[str]) -> set[Path]:
+    """What `restore` wrote before, which a search is to pass over.
+
+    That are the restorations in the output folder and in all folders below the inputs, though not in an input itself,
+    whose restorations may be meant to be restored further; contact sheets, and grids of pictures beside them.
+    """
+    given = {own for own in map(Path, inputs) if own.is_dir()}
+    below = {file.parent for folder in given for file in folder.rglob(LEDGER)}
+    found: set[Path] = set()
+    for folder in below | {out}:
+        rows = Ledger.read(folder / LEDGER, _HOLDS)
+        if folder == out or folder not in given:
+            found |= {folder / name for name, row in rows.items() if _was_written(folder / name, row)}
+        found |= {folder / SHEET} if rows else set()
+    for folder in given | {out}:
+        grids = folder.rglob(f"*{GRID}")
+        found |= {own for own in grids if own.with_name(own.name.removesuffix(GRID)).exists()}
+    return {own.resolve() for own in found}
+
+
+def _was_written(target: Path, row: Row) -> bool:
+    """Whether a file is there and no older than the work that its row speaks of."""
+    return target.exists() and target.stat().st_mtime_ns >= int(row.get("begun", 0)) - _CLOCK
 
 
 def out_of_memory(error: Exception) -> bool:

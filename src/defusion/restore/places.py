@@ -52,7 +52,7 @@ def find_places(
         out: what lies in this folder, where results go, is left out, unless it is named as a file, or by this folder
             or one in it.
         suffix: of all results, ".png"; that of each file when not given.
-        listed: lines of paths, as of standard input; empty ones are passed over.
+        listed: lines of paths, as of standard input, also those of `find -print0`; empty ones are passed over.
         results: of before, wherever they lie: inputs if they are named as files alone.
 
     Raises:
@@ -72,14 +72,15 @@ def find_places(
         except OSError as error:  # a name that is too long, a folder that may not be entered
             missing[str(given)] = error.strerror or str(error)
             continue
+        folder = given.is_dir()
+        meant = literal and (not folder or (out is not None and _lies_in(given.resolve(), out)))
         for file in files:
             whole = file.resolve()
-            searched = given.is_dir() and (out is None or not _lies_in(given.resolve(), out))
-            if out is not None and (searched or not literal) and _lies_in(whole, out):
+            if out is not None and not meant and _lies_in(whole, out):
                 continue
-            if whole in results and (given.is_dir() or not literal):
+            if whole in results and (folder or not literal):
                 continue
-            found.setdefault(whole, file.relative_to(given) if given.is_dir() else Path(file.name))
+            found.setdefault(whole, file.relative_to(given) if folder else Path(file.name))
     if not found:
         what = next(iter(missing.items()), (", ".join(inputs), f"no pictures but those in {out}, where results go"))
         raise ImageError(*what)
@@ -94,7 +95,8 @@ def _named(inputs: Sequence[str], listed: Iterable[str], missing: dict[str, str]
     named: list[tuple[Path, bool]] = []
     for own in inputs:
         if own == "-":
-            lines = [line.rstrip("\r\n") for line in listed if line.strip()]
+            paths = (path.rstrip("\r\n") for line in listed for path in line.split("\0"))
+            lines = [path for path in paths if path.strip()]
             if not lines:
                 missing["-"] = "no paths on standard input"
             named += [(Path(line), True) for line in lines]

@@ -120,6 +120,11 @@ class Restorer:
             raise ValueError(
                 "instruction: 'auto' depends on the picture; give it to the call, or use describe(picture)"
             )
+        for alone in (AUTO, NULL):
+            if alone != instruction and alone in instruction.split("+"):
+                raise ValueError(
+                    f"instruction: expected {alone!r} by itself, got {instruction!r}: leave it or the others out"
+                )
         return VisualInstruction.named(instruction, self.chart, seed)
 
     @torch.inference_mode()
@@ -286,6 +291,6 @@ def _graded(instruction: Instruction, strength: Strength) -> list[Share]:
     if not isinstance(instruction, str) or instruction == AUTO:
         raise ValueError(
             "strength: one a degradation needs an instruction by names, as in 'rain+noise', got "
-            f"{instruction if isinstance(instruction, str) else type(instruction).__name__}: give one number"
+            f"{instruction if isinstance(instruction, str) else 'pictures or an operator'}: give one number"
         )
     return shares(instruction, strength)

@@ -130,11 +130,11 @@ def timings_figure(rows: Sequence[Timing], title: str) -> Figure:
     times = [1e3 * row.seconds for row in rows]
     panel.barh(range(len(rows)), times, color=[_BETTER if row.parameters else _UNDECIDED for row in rows], height=0.62)
     for place, time in enumerate(times):
-        panel.annotate(f"{time:.0f}", (time, place), (4, 0), textcoords="offset points", va="center", fontsize=9)
+        panel.annotate(f"{time:.3g}", (time, place), (4, 0), textcoords="offset points", va="center", fontsize=9)
     panel.set_yticks(range(len(rows)), [row.name for row in rows])
     panel.invert_yaxis()
     panel.set_xlabel("milliseconds")
-    panel.set_title(title, fontsize=9, loc="left", x=-0.5)
+    figure.suptitle(title, fontsize=9, x=0.01, horizontalalignment="left")
     panel.margins(x=0.1)
     _tidy(panel, "x")
     return figure
