@@ -22,6 +22,9 @@ from defusion.weights import WeightsError, load_weights, save_weights
 SCALE = Process().scale
 """Of residuals, in the network of ours and in the loss: both in the units of y_0, as in the diffusion."""
 
+_LAST_STEP = 999
+"""Of a diffusion in a thousand steps, as published."""
+
 _NORM_EPSILON = 1e-6
 """NAFNet's."""
 
@@ -107,10 +110,69 @@ class UformerConfig:
         return math.lcm(*(scale * min(self.window, self.crop // scale) for scale in scales))
 
 
-PeerConfig: TypeAlias = NAFNetConfig | UformerConfig | UNetConfig
+@dataclass(frozen=True)
+class RestormerConfig:
+    """Restormer (Zamir et al., CVPR 2022), narrowed to the size of ours.
+
+    It is in the package spandrel_extra_arches, which is to be installed by those whom its licence allows it.
+
+    Attributes:
+        channels: of the finest level, an even number; they double from level to level.
+        blocks: transformer blocks of each level, the finest first.
+        refinement: blocks at the end.
+    """
+
+    channels: int = 16
+    blocks: tuple[int, ...] = (4, 6, 6, 8)
+    refinement: int = 4
+
+    def build(self) -> nn.Module:
+        """The network with fresh weights."""
+        from spandrel_extra_arches.architectures.Restormer import Restormer  # no dependency of ours
+
+        network: nn.Module = Restormer(
+            dim=self.channels, num_blocks=list(self.blocks), num_refinement_blocks=self.refinement
+        )
+        return network
+
+    @property
+    def stride(self) -> int:
+        """Height and width must be multiples of this many pixels."""
+        return 8
+
+
+@dataclass(frozen=True)
+class DenoiserConfig:
+    """A diffusion U-Net of DiffUIR's class (Zheng et al., CVPR 2024), as diffusers has it: lq beside the noisy picture.
+
+    Attributes:
+        channels: of the finest of its four levels, a multiple of 4; they double from level to level.
+        blocks: residual blocks a level.
+    """
+
+    channels: int = 32
+    blocks: int = 2
+
+    def build(self) -> nn.Module:
+        """The network with fresh weights, at the last time step."""
+        return Denoiser(self)
+
+    @property
+    def stride(self) -> int:
+        """Height and width must be multiples of this many pixels."""
+        return 8
+
+
+PeerConfig: TypeAlias = NAFNetConfig | UformerConfig | RestormerConfig | DenoiserConfig | UNetConfig
 """Of a network; `UNetConfig` is that of ours, which gets no instruction here."""
 
-_KINDS: Mapping[str, type[PeerConfig]] = {"nafnet": NAFNetConfig, "uformer": UformerConfig, "plain": UNetConfig}
+_KINDS: Mapping[str, type[PeerConfig]] = {
+    "nafnet": NAFNetConfig,
+    "uformer": UformerConfig,
+    "restormer": RestormerConfig,
+    "denoiser": DenoiserConfig,
+    "plain": UNetConfig,
+}
 
 
 class ChannelNorm(nn.Module):
@@ -147,6 +209,29 @@ class Plain(nn.Module):
         return lq - self.unet(nothing, last, 2 * lq - 1).float() / SCALE
 
 
+class Denoiser(nn.Module):
+    """One step of a diffusion U-Net from the end: of nothing and lq it predicts the degradation."""
+
+    def __init__(self, config: DenoiserConfig) -> None:
+        super().__init__()
+        from diffusers import UNet2DModel  # slow to import
+
+        self.unet: Any = UNet2DModel(
+            in_channels=6,
+            out_channels=3,
+            block_out_channels=tuple(config.channels * 2**level for level in range(4)),
+            layers_per_block=config.blocks,
+            down_block_types=("DownBlock2D",) * 3 + ("AttnDownBlock2D",),
+            up_block_types=("AttnUpBlock2D",) + ("UpBlock2D",) * 3,
+            norm_num_groups=4,
+        )
+
+    def forward(self, lq: Image) -> Image:
+        """The restored picture, (B, 3, H, W)."""
+        removed: Image = self.unet(torch.cat([torch.zeros_like(lq), lq], dim=1), _LAST_STEP).sample
+        return lq - removed
+
+
 class Peer(nn.Module):
     """A restoration network that sees the degraded picture alone."""
 
@@ -173,8 +258,9 @@ class Peer(nn.Module):
         """Matrices and kernels between the first and the last layers, which an optimiser may orthogonalise."""
         if isinstance(self.network, Plain):
             return self.network.unet.hidden_weights()
-        ends = ("intro", "ending", "input_proj", "output_proj")
-        layers = [layer for name, layer in self.network.named_modules() if name.split(".")[0] not in ends]
+        ends = ("intro", "ending", "input_proj", "output_proj", "patch_embed", "output", "conv_in", "conv_out")
+        named = self.network.named_modules()
+        layers = [layer for name, layer in named if name.removeprefix("unet.").split(".")[0] not in ends]
         mixing = [own for own in layers if isinstance(own, nn.Linear | nn.Conv2d | nn.ConvTranspose2d)]
         # The kernel of a depthwise convolution is no matrix: it mixes no channels.
         full = [own for own in mixing if getattr(own, "groups", 1) == 1]

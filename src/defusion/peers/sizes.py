@@ -2,18 +2,23 @@
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
 
 from torch import nn
 
-from defusion.peers.network import NAFNetConfig, Peer, PeerConfig, UformerConfig
+from defusion.peers.network import DenoiserConfig, NAFNetConfig, Peer, PeerConfig, RestormerConfig, UformerConfig
 
 _LEAST_CROP = 64
 """Of a Uformer whose coarsest map is still attended to as published."""
 
 
 def peers_of(parameters: int, crop: int) -> Iterator[tuple[str, Peer]]:
-    """NAFNet and, for crops of 64 px or more, Uformer with about so many parameters."""
+    """Published networks with about so many parameters: a diffusion U-Net and NAFNet; Restormer where it is installed;
+    Uformer for crops of 64 px or more."""
+    yield "U-Net of DiffUIR's class of its size", matched(DenoiserConfig, range(8, 129, 4), parameters)
     yield "NAFNet of its size", matched(NAFNetConfig, range(4, 129), parameters)
+    if find_spec("spandrel_extra_arches"):
+        yield "Restormer of its size", matched(RestormerConfig, range(8, 97, 2), parameters)
     if crop >= _LEAST_CROP:
         yield "Uformer of its size", matched(lambda own: UformerConfig(own, crop=crop), range(4, 129, 4), parameters)
 
