@@ -54,6 +54,23 @@ class PairSource:
         return PairedFiles(f"training set {self.set}", self.task or task, paths, [own.name for own in pairs])
 
 
+def open_all(sources: "Sequence[PairSource]") -> "list[PairedFiles]":
+    """The pairs of all sources; what is wrong with any of them is said at once.
+
+    Raises:
+        ValueError: see `PairSource.open`.
+    """
+    found, errors = [], []
+    for source in sources:
+        try:
+            found.append(source.open())
+        except ValueError as error:
+            errors.append(str(error))
+    if errors:
+        raise ValueError("\n".join(errors))
+    return found
+
+
 class PairedFiles:
     """Pairs of picture files.
 

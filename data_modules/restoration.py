@@ -7,7 +7,7 @@ from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
 from data_modules.crops import CropDataset, EachOnceSampler, StepSampler
-from data_modules.pairs import MixedDataset, PairMixture, PairSource
+from data_modules.pairs import MixedDataset, PairMixture, PairSource, open_all
 from data_modules.photos import STREAM_PREFIX, open_photos
 from data_modules.plan import SynthesisConfig
 from data_modules.scenes import replace_by_scenes
@@ -90,12 +90,17 @@ class RestorationDataModule(LightningDataModule):
             augment=False,
         )
         self.held_out = ValidationDataset(held_out, self.validation_photos, self.validation_tasks)
+        if len(self.held_out) < world_size():
+            raise ValueError(
+                f"data.validation_photos: expected so many that each of {world_size()} processes has a sample, got "
+                f"{self.validation_photos}, under {len(self.validation_tasks)} tasks each {len(self.held_out)} samples"
+            )
 
     def _training(self) -> CropDataset | MixedDataset | StreamedCrops:
         mixture = None
         if self.pairs:
             weights = [self.synthetic_weight, *(source.weight for source in self.pairs)]
-            mixture = PairMixture([source.open() for source in self.pairs], weights, self.crop_size, self.seed)
+            mixture = PairMixture(open_all(self.pairs), weights, self.crop_size, self.seed)
         if self.data and self.data.startswith(STREAM_PREFIX):
             stream = PictureStream(self.data.removeprefix(STREAM_PREFIX), min_size=self.crop_size, seed=self.seed)
             shape = self.crop_size, self.batch_size, self.steps_per_epoch, self.workers

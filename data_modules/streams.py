@@ -83,6 +83,7 @@ class PictureStream:
         rows = self._rows(reader, readers, mark)
         skipped = mark.skipped
         here = mark
+        is_found = mark.row > 0 or mark.used > 0
         while True:
             begin, window = here, list[bytes]()
             while len(window) < self._window:
@@ -90,7 +91,7 @@ class PictureStream:
                 if data is not None:
                     window.append(data)
                 elif here.row == 0:
-                    break  # a pass is over
+                    break
                 elif not mark.used:  # the rows of a window that is read again were counted
                     skipped = self._passed_over(skipped)
             order = torch.randperm(len(window), generator=generator(self._seed, reader, begin.window)).tolist()
@@ -100,7 +101,15 @@ class PictureStream:
                 except ImageError:
                     skipped = self._passed_over(skipped)
                     continue
+                is_found = True
                 yield picture, replace(begin, used=used + 1, skipped=skipped)
+            if here.row == 0:  # a pass is over
+                if not is_found:
+                    raise ValueError(
+                        f"data set {self._name!r}: no usable picture of {self._min_size} px or more for reader "
+                        f"{reader + 1} of {readers}"
+                    )
+                is_found = False
             here = replace(here, window=begin.window + 1)
             mark = Mark()
 
@@ -113,7 +122,6 @@ class PictureStream:
             own = shards[reader::readers] if has_own else shards
             start = mark if turn == mark.turn else Mark()
             row = start.row
-            is_found = row > 0
             for place in range(start.place, len(own)):
                 shard = self._stream.shard(num_shards, own[place])
                 if place == start.place and start.state is not None:
@@ -125,13 +133,7 @@ class PictureStream:
                     data = usable(content[self._column][0], self._min_size, self._name)
                     if data is not None and not self._is_whole and is_held_out(data):
                         continue
-                    is_found = is_found or data is not None
                     yield data, Mark(turn, place, row, shard.state_dict())
-            if not is_found:
-                raise ValueError(
-                    f"data set {self._name!r}: no usable picture of {self._min_size} px or more for reader "
-                    f"{reader + 1} of {readers}"
-                )
             yield None, Mark(turn + 1)
 
     def _passed_over(self, skipped: int) -> int:

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from defusion import checkpoints
-from defusion.checkpoints import BEFORE, CheckpointError, SafeCheckpointIO
+from defusion.checkpoints import BEFORE, DAMAGED, CheckpointError, SafeCheckpointIO
 from defusion.training import explained
 
 IO = SafeCheckpointIO()
@@ -45,6 +45,10 @@ def test_a_damaged_one_gives_the_one_before(tmp_path: Path, damage: str) -> None
     file.write_bytes({"cut": bytes(content[:-50]), "flipped": bytes(content), "empty": b""}[damage])
     with pytest.warns(RuntimeWarning, match=r"last\.ckpt: .*; the one before it is taken"):
         assert loaded(file) == 1
+    save(file, 3)
+    assert loaded(file) == 3
+    assert loaded(tmp_path / f"last.ckpt{BEFORE}") == 1, "the damaged one has not taken its place"
+    file.write_bytes((tmp_path / f"last.ckpt{DAMAGED}").read_bytes())
     (tmp_path / f"last.ckpt{BEFORE}").unlink()
     with pytest.raises(CheckpointError, match="no checkpoint can be read; give another by --ckpt_path") as caught:
         loaded(file)

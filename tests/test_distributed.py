@@ -1,6 +1,7 @@
 """Two processes train as one with twice the batch, and score each picture once."""
 
 import csv
+import json
 import os
 import signal
 import subprocess
@@ -15,10 +16,13 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
 from PIL import Image
 from safetensors.torch import load_file
 
 from defusion.checkpoints import read_checked
+from defusion.distributed import of_all_processes
 from tests.conftest import TINY_TOKENIZER, filled
 from tests.data_modules.test_streams import write_parquet
 
@@ -79,6 +83,38 @@ def test_two_processes_train_a_tokenizer_as_one(tmp_path: Path) -> None:
     two = fit("tokenizer", tmp_path / "two", 2, 4, *SHAPE)
     assert len(one["train/loss"]) == STEPS
     check(one, two, "train/loss", "val/psnr", "val/loss", "val/codebook_perplexity")
+
+
+class Agreement(Callback):
+    """Notes by how much the weights of two processes differ in the end, and the discriminator from its start."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.before = weights(pl_module, "discriminator.").clone()
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        found = of_all_processes(weights(pl_module)[None])
+        learnt = (weights(pl_module, "discriminator.") - self.before).abs().max()
+        differences = [float((found[0] - found[1]).abs().max()), float(learnt)]
+        if trainer.is_global_zero:
+            Path(trainer.default_root_dir, "agreement.json").write_text(json.dumps(differences))
+
+
+def weights(module: LightningModule, prefix: str = "") -> torch.Tensor:
+    """All parameters whose names begin so, as one vector."""
+    return torch.cat([own.detach().flatten() for name, own in module.named_parameters() if name.startswith(prefix)])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_two_processes_train_one_discriminator(tmp_path: Path) -> None:
+    """Which begins in the middle of the training: the same on both, to the bit, but for its batch norm's statistics."""
+    own = "{channels: 8, layers: 1, weight: 0.1, start_step: 8}"
+    callback = ["--trainer.callbacks+=tests.test_distributed.Agreement"]
+    logged = fit("tokenizer", tmp_path, 2, 4, *SHAPE, "--model.init_args.discriminator", own, *callback)
+    assert len(logged["train/discriminator"]) == STEPS - 8
+    apart, learnt = json.loads((tmp_path / "agreement.json").read_text())
+    assert apart == 0
+    assert learnt > 1e-3
 
 
 def unet(folder: Path) -> list[str]:

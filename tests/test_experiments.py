@@ -94,6 +94,12 @@ def test_the_later_parts_of_the_describer_go_on_from_the_first(
     fit(monkeypatch, "describer/small.yaml", *second, *small(tmp_path), *given)
 
 
+def test_tokenizers_do_not_accumulate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    arguments = [*small(tmp_path), "--model.init_args.perceptual", "null", "--trainer.accumulate_grad_batches", "2"]
+    with pytest.raises(ValueError, match=r"accumulate_grad_batches: expected 1, .* give a larger data\.batch_size"):
+        fit(monkeypatch, "tokenizer/nano.yaml", *arguments)
+
+
 def test_only_the_diffusion_is_shared_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     arguments = [*small(tmp_path), "--model.init_args.perceptual", "null", "--trainer.strategy", "sharded"]
     with pytest.raises(ValueError, match="sharded is for the diffusion"):
@@ -158,9 +164,11 @@ def test_a_dry_run_takes_a_step_and_writes_nothing(
 ) -> None:
     Tokenizer(TokenizerConfig(**settings("tokenizer/nano.yaml")["model"]["init_args"]["config"])).save(tmp_path / "t")
     arguments = [*small(tmp_path / "run"), "--trainer.fast_dev_run", "false", "--dry_run", "true"]
+    arguments += ["--trainer.max_steps", "54321"]
     fit(monkeypatch, "diffusion/nano.yaml", *arguments, "--model.init_args.tokenizer", str(tmp_path / "t"))
     printed = capsys.readouterr().out
     assert "What this training costs" in printed
+    assert "54,321" in printed, "the steps of the training, not those of the dry run"
     assert "one step was taken; nothing was written" in printed
     assert not list((tmp_path / "run").rglob("*.ckpt"))
     assert not (tmp_path / "run" / "weights").exists()

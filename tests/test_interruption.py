@@ -6,13 +6,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import yaml
 
-from defusion.tokenizer.network import TokenizerConfig
+from defusion.tokenizer.network import Tokenizer, TokenizerConfig
 from tests.conftest import filled
+from tests.diffusion.test_module import module
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -32,6 +34,17 @@ def command(folder: Path, run: str, *arguments: str) -> list[str]:
         *("--data.init_args.steps_per_epoch", "4", "--data.init_args.synthesis.grounds", "4"),
         *arguments,
     ]
+
+
+def test_it_does_not_go_on_with_another_optimiser(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    tokenizer.save(tmp_path)
+    trained, other = module(str(tmp_path)), module(str(tmp_path))
+    other.optimizer = "muon" if trained.optimizer != "muon" else "adamw"
+    checkpoint: dict[str, Any] = {"state_dict": trained.state_dict()}
+    trained.on_save_checkpoint(checkpoint)
+    trained.on_load_checkpoint(checkpoint)
+    with pytest.raises(ValueError, match=rf"model\.optimizer: expected {trained.optimizer}, with which"):
+        other.on_load_checkpoint(checkpoint)
 
 
 @pytest.mark.slow

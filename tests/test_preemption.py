@@ -22,13 +22,14 @@ STEPS = 6
 class Scheduler(Callback):
     """Wants the machine back after some steps."""
 
-    def __init__(self, number: signal.Signals, step: int) -> None:
-        self.number = number
+    def __init__(self, step: int, *numbers: signal.Signals) -> None:
+        self.numbers = numbers
         self.step = step
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         if trainer.global_step == self.step:
-            os.kill(os.getpid(), self.number)
+            for number in self.numbers:
+                os.kill(os.getpid(), number)
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def test_it_saves_leaves_and_goes_on_to_the_same_end(folder: str, tmp_path: Path
     whole.save_checkpoint(tmp_path / "whole.ckpt")
 
     before = [signal.getsignal(own) for own in SIGNALS]
-    left = run(tmp_path / "left", Scheduler(number, 2))
+    left = run(tmp_path / "left", Scheduler(2, number))
     with pytest.raises(SystemExit) as leaving:
         left.fit(module(folder), data(4))
     assert leaving.value.code == RESUMABLE
@@ -92,21 +93,24 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.filterwarnings("ignore:Checkpoint directory", "ignore:.*your dataloader is not resumable")
 @pytest.mark.filterwarnings("ignore:.*no last checkpoint available")
-@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("numbers", [SIGNALS, SIGNALS[::-1], SIGNALS[:1], SIGNALS[1:]])
 @pytest.mark.fault
 def test_under_slurm_it_goes_back_into_the_queue_and_on_to_the_same_end(
-    folder: str, tmp_path: Path, number: signal.Signals, slurm: Path
+    folder: str, tmp_path: Path, numbers: tuple[signal.Signals, ...], slurm: Path
 ) -> None:
-    """By SIGUSR1, not by the SIGTERM of `scancel`; the same command, with `--ckpt_path last`, begins and goes on."""
+    """By SIGUSR1, also with the SIGTERM of a limit of time, not by that alone (`scancel`).
+
+    The same command, with `--ckpt_path last`, begins and goes on.
+    """
     whole = run(tmp_path / "whole")
     whole.fit(module(folder), data(4))
     whole.save_checkpoint(tmp_path / "whole.ckpt")
-    job = run(tmp_path / "job", Scheduler(number, 2))
+    job = run(tmp_path / "job", Scheduler(2, *numbers))
     with pytest.raises(SystemExit) as leaving:
         job.fit(module(folder), data(4), ckpt_path="last", weights_only=True)
     assert leaving.value.code == RESUMABLE
     assert torch.load(tmp_path / "job" / "last.ckpt", weights_only=True)["global_step"] == 3
-    assert (slurm.read_text() if slurm.exists() else "") == ("requeue 7\n" if number is signal.SIGUSR1 else "")
+    assert (slurm.read_text() if slurm.exists() else "") == ("requeue 7\n" if signal.SIGUSR1 in numbers else "")
     assert not list(tmp_path.rglob("hpc*")), "Lightning's own handler has not saved, too"
 
     resumed = run(tmp_path / "job")
@@ -132,7 +136,7 @@ def test_a_job_that_slurm_does_not_take_back_is_saved_and_said(
     monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "5")
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "2")
     with pytest.raises(SystemExit) as leaving:
-        run(tmp_path / "job", Scheduler(signal.SIGUSR1, 2)).fit(module(folder), data(4))
+        run(tmp_path / "job", Scheduler(2, signal.SIGUSR1)).fit(module(folder), data(4))
     assert leaving.value.code == RESUMABLE
     said = " ".join(capsys.readouterr().out.split())
     assert "does not put job 5_2 back in the queue" in said
@@ -143,7 +147,7 @@ def test_a_job_that_slurm_does_not_take_back_is_saved_and_said(
 @pytest.mark.filterwarnings("ignore:Checkpoint directory")
 @pytest.mark.fault
 def test_gradients_of_half_a_step_are_not_saved(folder: str, tmp_path: Path) -> None:
-    left = run(tmp_path / "left", Scheduler(signal.SIGTERM, 1), accumulate_grad_batches=2)
+    left = run(tmp_path / "left", Scheduler(1, signal.SIGTERM), accumulate_grad_batches=2)
     with pytest.raises(SystemExit):
         left.fit(module(folder), data(8))
     assert torch.load(tmp_path / "left" / "last.ckpt", weights_only=True)["global_step"] == 2
@@ -152,7 +156,7 @@ def test_gradients_of_half_a_step_are_not_saved(folder: str, tmp_path: Path) -> 
 
 @pytest.mark.fault
 def test_without_checkpoints_it_just_leaves(folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    callbacks = [Preemption(), Scheduler(signal.SIGTERM, 1)]
+    callbacks = [Preemption(), Scheduler(1, signal.SIGTERM)]
     lone = trainer(tmp_path, STEPS, enable_checkpointing=True, callbacks=callbacks)
     with pytest.raises(SystemExit) as leaving:
         lone.fit(module(folder), data(4))

@@ -5,6 +5,7 @@ import os
 import shutil
 import warnings
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ from typing_extensions import override
 
 from defusion.files import remove_leftovers, replacing
 
-BEFORE = ".before"
-"""Behind the name of the checkpoint that was there before the last one."""
+BEFORE, DAMAGED = ".before", ".damaged"
+"""Behind the name of the checkpoint that was there before the last one, and of one that cannot be read."""
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -75,6 +76,7 @@ class SafeCheckpointIO(TorchCheckpointIO):
                 reasons.append(str(error))
                 continue
             if own != file:
+                _set_aside(file)
                 warnings.warn(f"{reasons[0]}; the one before it is taken", RuntimeWarning, stacklevel=2)
             return found
         raise CheckpointError(
@@ -117,6 +119,12 @@ def read_checked(file: Path, map_location: Any | None = None) -> dict[str, Any]:
 
 def _before(file: Path) -> Path:
     return file.with_name(f"{file.name}{BEFORE}")
+
+
+def _set_aside(file: Path) -> None:
+    """Renames a damaged file, or the next save would put it in the place of the one before, which is whole."""
+    with suppress(OSError):  # it is gone, or another process was faster
+        file.rename(file.with_name(f"{file.name}{DAMAGED}"))
 
 
 def _keep(file: Path) -> None:

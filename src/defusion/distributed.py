@@ -30,6 +30,15 @@ def of_all_processes(samples: Tensor) -> Tensor:
     return torch.stack(parts, dim=1).flatten(0, 1)
 
 
+def averaged(value: Tensor) -> Tensor:
+    """The mean of a tensor over all processes, each of which has to ask; without gradient."""
+    if not is_distributed():
+        return value
+    total = value.detach().clone(memory_format=torch.contiguous_format)
+    torch.distributed.all_reduce(total)
+    return total / world_size()
+
+
 def places(count: int, before: int = 0) -> range:
     """The places of `count` samples of this process among those of all, dealt out in turns as above.
 

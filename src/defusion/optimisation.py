@@ -16,6 +16,8 @@ from defusion.distributed import whole
 OptimizerName: TypeAlias = Literal["muon", "adamw", "adam"]
 """Muon (hidden matrices orthogonalised, AdamW for the rest), AdamW (0.9, 0.99), or the paper's Adam (0.9, 0.999)."""
 
+_OPTIMIZER = "optimizer"
+"""Of a checkpoint: the name of its optimiser."""
 _MOMENTUM = 0.95
 _QUINTIC = (3.4445, -4.7750, 2.0315)
 """Coefficients of the Newton-Schulz iteration (Jordan et al., 2024)."""
@@ -200,6 +202,19 @@ class OptimizedModule(LightningModule):
         final = self.final_learning_rate / self.learning_rate
         scheduler = warmup_cosine(optimizer, self.warmup_steps, steps, final)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Notes the optimiser."""
+        checkpoint[_OPTIMIZER] = self.optimizer
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuses one of another optimiser, whose state would not fit."""
+        found = checkpoint.get(_OPTIMIZER, self.optimizer)
+        if found != self.optimizer:
+            raise ValueError(
+                f"model.optimizer: expected {found}, with which the checkpoint was trained, got {self.optimizer}: go "
+                "on with it, or begin from weights (model.start)"
+            )
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Clips the gradient and logs its norm."""

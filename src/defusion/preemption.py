@@ -32,7 +32,7 @@ class Preemption(Checkpoint):
 
     def __init__(self, every_n_steps: int = 10) -> None:
         self.every_n_steps = every_n_steps
-        self._asked: signal.Signals | None = None
+        self._asked: list[signal.Signals] = []
         self._requeues: signal.Signals | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -51,34 +51,34 @@ class Preemption(Checkpoint):
             return  # gradients of part of a step are not saved
         if trainer.world_size > 1 and trainer.global_step % self.every_n_steps:
             return
-        if not self._by_any(trainer, self._asked is not None):
+        if not self._by_any(trainer, bool(self._asked)):
             return
-        back = self._by_any(trainer, self._asked is not None and self._asked is self._requeues)
-        done = [_save(trainer)]
+        back = self._by_any(trainer, self._requeues in self._asked)
+        is_saved, saved = _save(trainer)
+        done = [saved, _requeue()] if back and is_saved and trainer.is_global_zero else [saved]
         if trainer.is_global_zero:
-            done += [_requeue()] if back else []
             get_console().print(
-                f"asked to leave ({self._asked.name if self._asked else 'another process was'}) at step "
+                f"asked to leave ({self._asked[0].name if self._asked else 'another process was'}) at step "
                 f"{trainer.global_step}: {'; '.join(done)}; go on with the same command and --ckpt_path last"
             )
         raise SystemExit(RESUMABLE)
 
     def _note(self, number: int, _: FrameType | None) -> None:
-        self._asked = signal.Signals(number)
+        self._asked.append(signal.Signals(number))
 
     def _by_any(self, trainer: Trainer, yes: bool) -> bool:
         return trainer.strategy.reduce_boolean_decision(yes, all=False)
 
 
-def _save(trainer: Trainer) -> str:
-    """Writes the last checkpoint; says where, or why not."""
+def _save(trainer: Trainer) -> tuple[bool, str]:
+    """Writes the last checkpoint; whether it is written, and where, or why not."""
     file = last_checkpoint(trainer)
     if file is None:
-        return "nothing is saved without ModelCheckpoint"
+        return False, "nothing is saved without ModelCheckpoint"
     before = file.stat().st_mtime_ns if file.exists() else None
     trainer.save_checkpoint(file)
     is_new = file.exists() and file.stat().st_mtime_ns != before
-    return f"saved as {file}" if is_new else f"{file} could not be written and is as it was"
+    return is_new, f"saved as {file}" if is_new else f"{file} could not be written and is as it was"
 
 
 def _requeue() -> str:

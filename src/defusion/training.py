@@ -29,6 +29,7 @@ _KNOWN_WARNINGS = (
     ".*your dataloader is not resumable",  # it is: its sampler goes on from the count of batches
     ".*IterableDataset. has .__len__. defined",  # ours is, by worker
     ".*does not have many workers",  # photographs are in memory: one worker keeps up
+    ".*ModelCheckpoint. with manual optimization",  # it saves after the step, as it should
 )
 
 
@@ -59,16 +60,22 @@ class TrainingCLI(LightningCLI):
         return super().instantiate_trainer(**kwargs)
 
     def before_fit(self) -> None:
-        """Says what the training of a diffusion will cost."""
+        """Says what the training of a diffusion will cost, also before a dry run."""
         if isinstance(self.trainer.strategy, Sharded) and not isinstance(self.model, DiffusionModule):
             raise ValueError("trainer.strategy: sharded is for the diffusion, whose networks can be large: take ddp")
+        if self.trainer.accumulate_grad_batches > 1 and not self.model.automatic_optimization:
+            raise ValueError(
+                "trainer.accumulate_grad_batches: expected 1, for a tokenizer steps two optimisers by hand: give a "
+                "larger data.batch_size, or several devices"
+            )
         if isinstance(self.model, DiffusionModule) and self.trainer.is_global_zero:
             data: Any = self.datamodule
+            planned = self._get(self.config, "trainer") if self._get(self.config, "dry_run") else self.trainer
             cost = estimate(
                 self.model.model.config,
                 data.crop_size,
                 data.batch_size,
-                planned_steps(self.trainer, data.steps_per_epoch),
+                planned_steps(planned, data.steps_per_epoch),
                 default_device(),
                 self.trainer.world_size,
                 self.trainer.accumulate_grad_batches,
@@ -88,8 +95,8 @@ class TrainingCLI(LightningCLI):
                 print(f"weights: {folder}")
 
 
-def planned_steps(trainer: Trainer, batches_per_epoch: int) -> float:
-    """Optimiser steps of the whole training; infinite without an end."""
+def planned_steps(trainer: Any, batches_per_epoch: int) -> float:
+    """Optimiser steps of the whole training, by a Trainer or the arguments of one; infinite without an end."""
     limits = [float(trainer.max_steps)] if trainer.max_steps > 0 else []
     if trainer.max_epochs is not None and trainer.max_epochs > 0:
         limits.append(trainer.max_epochs * math.ceil(batches_per_epoch / trainer.accumulate_grad_batches))

@@ -99,6 +99,17 @@ def test_what_is_damaged_is_passed_over_and_counted(shards: Shards, caplog: pyte
     assert "1 damaged or small pictures passed over so far" in caplog.text
 
 
+@pytest.mark.fault
+@pytest.mark.parametrize("window", [4, 10, 50])
+def test_a_pass_of_pictures_cut_off_is_an_error(shards: Shards, window: int) -> None:
+    """Their headers are sound; they are found to be damaged when they are decoded."""
+    cut = {f"_{number}": png(number)[:-40] for number in range(10)}
+    with pytest.raises(ValueError, match="no usable picture of 32 px or more for reader 1 of 1"):
+        next(PictureStream(shards(10, 2, **cut), min_size=32, window=window).read())
+    stream = PictureStream(shards(11, 2, **cut), min_size=32, window=window)
+    assert [int(picture[0, 0, 0]) for picture, _ in islice(stream.read(), 3)] == [10, 10, 10]
+
+
 def test_a_pass_without_a_picture_is_an_error(shards: Shards) -> None:
     with pytest.raises(ValueError, match="no usable picture of 64 px or more for reader 1 of 1"):
         next(PictureStream(shards(5, 1), min_size=64).read())

@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 import torch
 
+from data_modules import restoration
 from data_modules.plan import SynthesisConfig, draw_plan
 from data_modules.restoration import RestorationDataModule
 from data_modules.synthesis import Synthesis
@@ -208,3 +209,13 @@ def test_severities_stay_within_their_bounds() -> None:
     assert all(weak < much for weak, much in zip(*changes, strict=True))
     with pytest.raises(ValueError, match=r"severities: expected \(low, high\) in \[0, 1\]"):
         config(severities=(0.6, 0.4))
+
+
+def test_each_process_has_something_to_validate(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = RestorationDataModule(
+        synthesis=config(), workers=0, validation_size=32, validation_photos=1, validation_tasks=["rain", "haze"]
+    )
+    module.setup("fit")
+    monkeypatch.setattr(restoration, "world_size", lambda: 3)
+    with pytest.raises(ValueError, match=r"data\.validation_photos: .* 3 processes has a sample, got 1, .* 2 samples"):
+        module.setup("fit")

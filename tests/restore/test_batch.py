@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import stat
 import struct
 import sys
@@ -230,7 +231,16 @@ def test_results_in_folders_below_are_not_restored_again(run: Run, holiday: Path
     assert names == {"a.png", "b.jpg", "deep/c.png", "own.png"}
 
 
+def test_a_name_that_is_too_long_is_a_line_at_the_end(run: Run, holiday: Path) -> None:
+    assert run("x" * 300, "holiday", "--out", "out", "--instruction", "rain") == 1
+    assert Path("out/a.png").exists()
+
+
 def test_grids_beside_their_pictures_are_no_pictures(run: Run, holiday: Path) -> None:
+    assert run("holiday", "--out", "holiday/grids", "--instruction", "rain", "--grid") == 0
+    assert run("holiday", "--out", "out", "--instruction", "rain", "--no-sheet") == 0
+    assert {file.name for file in Path("out").rglob("*.*g")} == {"a.png", "b.jpg", "c.png"}
+    shutil.rmtree(holiday / "grids")
     for _ in range(2):
         assert run("holiday", "--out", "holiday", "--instruction", "rain", "--grid", "--overwrite") == 0
     grids = ["a.png_grid.png", "b.jpg_grid.png", "c.png_grid.png"]

@@ -161,6 +161,7 @@ class DiffusionModule(OptimizedModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Stores the identity of the tokenizer; leaves out what is pretrained and frozen, which can be read again."""
+        super().on_save_checkpoint(checkpoint)
         checkpoint["tokenizer_fingerprint"] = self.model.tokenizer.fingerprint()
         frozen = self._frozen()
         for name in _STATES & checkpoint.keys():
@@ -168,6 +169,7 @@ class DiffusionModule(OptimizedModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuses a checkpoint that was trained with another tokenizer; puts back what was left out."""
+        super().on_load_checkpoint(checkpoint)
         check_fingerprint(self.model.tokenizer, checkpoint["tokenizer_fingerprint"], "checkpoint")
         frozen = self._frozen()
         for name in _STATES & checkpoint.keys():

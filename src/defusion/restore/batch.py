@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,7 @@ from rich.table import Table
 from torch import Tensor
 
 from defusion.describer.description import Description
+from defusion.imageio import SUFFIXES
 from defusion.instruction import VisualInstruction
 from defusion.ledger import Ledger, Row
 from defusion.restore.pictures import as_batch
@@ -200,9 +202,9 @@ def results_in(out: Path, inputs: Iterable[str]) -> set[Path]:
     """What `restore` wrote before, which a search is to pass over.
 
     That are the restorations in the output folder and in all folders below the inputs, though not in an input itself,
-    whose restorations may be meant to be restored further; contact sheets, and grids of pictures beside them.
+    whose restorations may be meant to be restored further; contact sheets, and grids.
     """
-    given = {own for own in map(Path, inputs) if own.is_dir()}
+    given = {Path(own) for own in inputs if os.path.isdir(own)}
     below = {file.parent for folder in given for file in folder.rglob(LEDGER)}
     found: set[Path] = set()
     for folder in below | {out}:
@@ -212,7 +214,7 @@ def results_in(out: Path, inputs: Iterable[str]) -> set[Path]:
         found |= {folder / SHEET} if rows else set()
     for folder in given | {out}:
         grids = folder.rglob(f"*{GRID}")
-        found |= {own for own in grids if own.with_name(own.name.removesuffix(GRID)).exists()}
+        found |= {own for own in grids if Path(own.name.removesuffix(GRID)).suffix.lower() in SUFFIXES}
     return {own.resolve() for own in found}
 
 

@@ -130,7 +130,14 @@ def timings_figure(rows: Sequence[Timing], title: str) -> Figure:
     times = [1e3 * row.seconds for row in rows]
     panel.barh(range(len(rows)), times, color=[_BETTER if row.parameters else _UNDECIDED for row in rows], height=0.62)
     for place, time in enumerate(times):
-        panel.annotate(f"{time:.0f}" if time >= 10 else f"{time:.2g}", (time, place), (4, 0), textcoords="offset points", va="center", fontsize=9)
+        panel.annotate(
+            f"{time:.0f}" if time >= 10 else f"{time:.2g}",
+            (time, place),
+            (4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=9,
+        )
     panel.set_yticks(range(len(rows)), [row.name for row in rows])
     panel.invert_yaxis()
     panel.set_xlabel("milliseconds")

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision import models
 
+from defusion.distributed import averaged
 from defusion.types import Image
 
 _FAINTEST_ENERGY = 1e-4
@@ -164,8 +165,10 @@ def adaptive_weight(reconstruction_loss: Tensor, adversarial_loss: Tensor, last_
     """The weight at which both losses pull equally at the decoder's last layer (VQGAN, Eq. 7).
 
     Returns:
-        ||grad reconstruction|| / (||grad adversarial|| + 1e-4), at most 1e4, without gradient.
+        ||grad reconstruction|| / (||grad adversarial|| + 1e-4), at most 1e4, without gradient; of the batches of all
+        processes.
     """
-    reconstruction = torch.autograd.grad(reconstruction_loss, last_layer, retain_graph=True)[0]
-    adversarial = torch.autograd.grad(adversarial_loss, last_layer, retain_graph=True)[0]
+    losses = (reconstruction_loss, adversarial_loss)
+    gradients = (torch.autograd.grad(loss, last_layer, retain_graph=True)[0] for loss in losses)
+    reconstruction, adversarial = map(averaged, gradients)
     return (reconstruction.norm() / (adversarial.norm() + 1e-4)).clamp(max=1e4).detach()

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from defusion.averages import Averages
-from defusion.distributed import places
+from defusion.distributed import averaged, places
 from defusion.optimisation import warmup_cosine
 from defusion.random import generator, uniform
 from defusion.tokenizer.discriminator import PatchDiscriminator
@@ -100,6 +100,9 @@ class TokenizerModule(LightningModule):
         self.perceptual_config, self.discriminator_config = perceptual, discriminator
         self.perceptual = PerceptualLoss(perceptual) if perceptual else None
         self.discriminator = PatchDiscriminator(discriminator.channels, discriminator.layers) if discriminator else None
+        # DDP averages gradients of one backward pass a step: the discriminator's, of another one, are averaged here.
+        apart = [f"discriminator.{name}" for name in self.discriminator.state_dict()] if self.discriminator else []
+        self._ddp_params_and_buffers_to_ignore = apart
         self.averages = Averages(f"val/{name}" for name in ("loss", "psnr", "mse", "contrast", "lpips"))
         self.register_buffer("code_counts", torch.zeros(config.num_codes), persistent=False)
         self.code_counts: Tensor
@@ -182,6 +185,9 @@ class TokenizerModule(LightningModule):
         loss = hinge_discriminator_loss(self.discriminator(real), self.discriminator(fake))
         optimizer.zero_grad()
         self.manual_backward(loss)
+        for parameter in self.discriminator.parameters():
+            if parameter.grad is not None:
+                parameter.grad = averaged(parameter.grad)
         # Stepped without Lightning's wrapper, which would count the step in trainer.global_step.
         optimizer.optimizer.step()
         self.log("train/discriminator", loss, batch_size=len(real))
