@@ -73,9 +73,11 @@ def test_one_such_step_changes_nothing(folder: str, tmp_path: Path) -> None:
 @pytest.mark.fault
 def test_several_in_a_row_go_back_to_the_last_checkpoint_at_half_the_rate(folder: str, tmp_path: Path) -> None:
     """Checkpoints after 4, 8, ... steps; steps 6 to 8 are bad, so after 9 the weights are those that 8 steps gave."""
-    overflow = Overflow(lambda step: step in (6, 7, 8))
+    overflow, guard = Overflow(lambda step: step in (6, 7, 8)), NonFiniteGuard(patience=3)
     with pytest.warns(RuntimeWarning, match=r"3 steps in a row were not finite: back to .*last\.ckpt, learning rate"):
-        fit(folder, tmp_path, 12, overflow, NonFiniteGuard(patience=3), saved_every=4)
+        fit(folder, tmp_path, 12, overflow, guard, saved_every=4)
+    kept = torch.load(tmp_path / "last.ckpt", weights_only=True)["callbacks"]["NonFiniteGuard"]
+    assert kept == guard.state_dict() == {"skipped": 3, "in_a_row": 0, "returned": 1}, "the checkpoint had none yet"
     assert same(overflow.weights[9], overflow.weights[6])
     assert not same(overflow.weights[10], overflow.weights[9])
     assert overflow.rates[9] == pytest.approx(overflow.rates[8] / 2)

@@ -41,6 +41,16 @@ class NonFiniteGuard(Callback):
         self._returned = 0
         self._seen = ""
 
+    def state_dict(self) -> dict[str, Any]:
+        """The counts, which an interruption does not begin anew."""
+        return {"skipped": self.skipped, "in_a_row": self._in_a_row, "returned": self._returned}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes them back."""
+        self.skipped, self._in_a_row, self._returned = (
+            state_dict[name] for name in ("skipped", "in_a_row", "returned")
+        )
+
     def on_before_optimizer_step(
         self, trainer: Trainer, pl_module: LightningModule, optimizer: torch.optim.Optimizer
     ) -> None:
@@ -73,9 +83,12 @@ class NonFiniteGuard(Callback):
             raise DivergedError(self._diagnosis(trainer, pl_module, batch))
         self._in_a_row = 0
         self._returned += 1
-        file = _newest_finite(last_checkpoint(trainer))
+        chosen = _newest_finite(last_checkpoint(trainer)) if trainer.is_global_zero else None
+        file: Path | None = trainer.strategy.broadcast(chosen)
         if file is not None:
+            counted = self.state_dict()
             _go_back(trainer, file)
+            self.load_state_dict(counted)
         rate = _lower(trainer, self.factor)
         warnings.warn(
             f"step {trainer.global_step}: {self.patience} steps in a row were not finite: "

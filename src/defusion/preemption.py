@@ -32,11 +32,13 @@ class Preemption(Checkpoint):
 
     def __init__(self, every_n_steps: int = 10) -> None:
         self.every_n_steps = every_n_steps
+        self._step = 0
         self._asked: list[signal.Signals] = []
         self._requeues: signal.Signals | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Takes the place of Lightning's handlers, which it restores in the end."""
+        self._step = trainer.global_step
         environment = trainer._accelerator_connector.cluster_environment
         if isinstance(environment, SLURMEnvironment) and environment.auto_requeue:
             self._requeues = environment.requeue_signal
@@ -47,8 +49,9 @@ class Preemption(Checkpoint):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Saves and leaves when any process was asked to; raises SystemExit with 75."""
-        if (batch_idx + 1) % trainer.accumulate_grad_batches:
+        if trainer.global_step == self._step:
             return  # gradients of part of a step are not saved
+        self._step = trainer.global_step
         if trainer.world_size > 1 and trainer.global_step % self.every_n_steps:
             return
         if not self._by_any(trainer, bool(self._asked)):

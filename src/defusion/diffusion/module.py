@@ -171,16 +171,16 @@ class DiffusionModule(OptimizedModule):
         """Refuses a checkpoint that was trained with another tokenizer; puts back what was left out."""
         super().on_load_checkpoint(checkpoint)
         check_fingerprint(self.model.tokenizer, checkpoint["tokenizer_fingerprint"], "checkpoint")
-        frozen = self._frozen()
+        frozen = {key: whole(own).cpu() for key, own in self._frozen().items()}
         for name in _STATES & checkpoint.keys():
             checkpoint[name] = frozen | checkpoint[name]
 
     def _frozen(self) -> dict[str, Tensor]:
-        """Of pretrained networks, the state that does not learn."""
+        """Of pretrained networks, the state that does not learn, or this process's part of it."""
         learning = {name for name, own in self.named_parameters() if own.requires_grad}
         prefixes = ("model.autoencoder.", "model.unet.network.")
         state = self.state_dict()
-        return {key: whole(own) for key, own in state.items() if key.startswith(prefixes) and key not in learning}
+        return {key: own for key, own in state.items() if key.startswith(prefixes) and key not in learning}
 
     def save_weights(self, folder: Path) -> Path:
         """Writes the network for inference, read by `Defusion.load`."""
