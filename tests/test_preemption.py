@@ -51,6 +51,17 @@ def run(root: Path, *callbacks: Callback, **changes: Any) -> Trainer:
     )
 
 
+def same_end(whole: Trainer, resumed: Trainer, folder: Path) -> None:
+    """To the last bit."""
+    one, two = folder / "whole.ckpt", folder / "resumed.ckpt"
+    whole.save_checkpoint(one)
+    resumed.save_checkpoint(two)
+    first, second = (torch.load(file, weights_only=True) for file in (one, two))
+    assert first["global_step"] == second["global_step"] == STEPS
+    for key in ("state_dict", "current_model_state", "optimizer_states", "lr_schedulers"):
+        torch.testing.assert_close(second[key], first[key], rtol=0, atol=0)
+
+
 @pytest.mark.filterwarnings("ignore:Checkpoint directory", "ignore:.*your dataloader is not resumable")
 @pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.fault
@@ -58,7 +69,6 @@ def test_it_saves_leaves_and_goes_on_to_the_same_end(folder: str, tmp_path: Path
     """Seed 0: weights, average and optimiser to the last bit; in the first 200 steps, in mid-epoch."""
     whole = run(tmp_path / "whole")
     whole.fit(module(folder), data(4))
-    whole.save_checkpoint(tmp_path / "whole.ckpt")
 
     before = [signal.getsignal(own) for own in SIGNALS]
     left = run(tmp_path / "left", Scheduler(2, number))
@@ -71,11 +81,7 @@ def test_it_saves_leaves_and_goes_on_to_the_same_end(folder: str, tmp_path: Path
 
     resumed = run(tmp_path / "left")
     resumed.fit(module(folder), data(4), ckpt_path="last", weights_only=True)
-    resumed.save_checkpoint(tmp_path / "resumed.ckpt")
-    one, two = (torch.load(tmp_path / f"{name}.ckpt", weights_only=True) for name in ("whole", "resumed"))
-    assert one["global_step"] == two["global_step"] == STEPS
-    for key in ("state_dict", "current_model_state", "optimizer_states", "lr_schedulers"):
-        torch.testing.assert_close(two[key], one[key], rtol=0, atol=0)
+    same_end(whole, resumed, tmp_path)
 
 
 @pytest.fixture
@@ -104,7 +110,6 @@ def test_under_slurm_it_goes_back_into_the_queue_and_on_to_the_same_end(
     """
     whole = run(tmp_path / "whole")
     whole.fit(module(folder), data(4))
-    whole.save_checkpoint(tmp_path / "whole.ckpt")
     job = run(tmp_path / "job", Scheduler(2, *numbers))
     with pytest.raises(SystemExit) as leaving:
         job.fit(module(folder), data(4), ckpt_path="last", weights_only=True)
@@ -115,11 +120,7 @@ def test_under_slurm_it_goes_back_into_the_queue_and_on_to_the_same_end(
 
     resumed = run(tmp_path / "job")
     resumed.fit(module(folder), data(4), ckpt_path="last", weights_only=True)
-    resumed.save_checkpoint(tmp_path / "resumed.ckpt")
-    one, two = (torch.load(tmp_path / f"{name}.ckpt", weights_only=True) for name in ("whole", "resumed"))
-    assert one["global_step"] == two["global_step"] == STEPS
-    for key in ("state_dict", "current_model_state", "optimizer_states", "lr_schedulers"):
-        torch.testing.assert_close(two[key], one[key], rtol=0, atol=0)
+    same_end(whole, resumed, tmp_path)
 
 
 @pytest.mark.filterwarnings("ignore:Checkpoint directory")

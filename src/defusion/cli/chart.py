@@ -9,7 +9,7 @@ from rich import get_console
 from defusion.cli.options import WEIGHTS, Weights, check_file
 from defusion.grounds.chart import Chart
 from defusion.grounds.printed import Sheet, print_chart
-from defusion.grounds.reading import MARKS, ChartError, read_chart
+from defusion.grounds.reading import MARKS, read_chart
 from defusion.imageio import read_image, write_png
 from defusion.pretrained import find
 from defusion.tokenizer.network import Tokenizer
@@ -50,12 +50,8 @@ def chart(
         )
         return
     assert read is not None
-    photos = [read_image(file) for file in (read, clean) if file is not None]
-    try:
-        found = read_chart(photos[0], own, *photos[1:])
-    except ChartError as error:
-        what, _, reason = str(error).partition(": ")
-        raise ChartError(f"{clean if what == 'the clean photograph' else read}: {reason}") from error
+    other = None if clean is None else read_image(clean)
+    found = read_chart(read_image(read), own, other, (str(read), str(clean)))
     files = {"ground": found.ground, "instruction": found.picture}
     for name, picture in files.items():
         write_png(out / f"{name}.png", picture[0])

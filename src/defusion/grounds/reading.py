@@ -68,7 +68,12 @@ class Reading:
         return _is_sure(self.marks, self.likeness)
 
 
-def read_chart(photo: Picture, chart: Chart, clean: Picture | None = None) -> Reading:
+def read_chart(
+    photo: Picture,
+    chart: Chart,
+    clean: Picture | None = None,
+    names: tuple[str, str] = ("the photograph", "the clean photograph"),
+) -> Reading:
     """Finds the printed sheet, aligns it to a fraction of a pixel and gives the chart on it.
 
     Fiducials (ArUco) give the place, and the enhanced correlation coefficient (Evangelidis and Psarakis, 2008), which
@@ -82,18 +87,19 @@ def read_chart(photo: Picture, chart: Chart, clean: Picture | None = None) -> Re
         chart: that was printed.
         clean: another photograph of the sheet with nothing wrong; if the sheet is not found in `photo`, it is taken
             to be where it is in this one, see `Reading.sure`.
+        names: what errors call the two, their files.
 
     Raises:
         ChartError: where the sheet is not found, or has less than two thirds of a pixel a pixel of the chart.
     """
     sheet = Sheet(chart)
-    known = None if clean is None else _placed(clean, sheet, "the clean photograph", None)[0]
+    known = None if clean is None else _placed(clean, sheet, names[1], None)[0]
     there = known if clean is not None and clean.shape == photo.shape else None
-    place, marks, likeness = _placed(photo, sheet, "the photograph", there)
+    place, marks, likeness = _placed(photo, sheet, names[0], there)
     scale = _scale(place, chart.size)
     if scale < 1 / _MOST_ENLARGED:
         raise ChartError(
-            f"the photograph: expected the chart at least {round(chart.size / _MOST_ENLARGED)} pixels wide, got about "
+            f"{names[0]}: expected the chart at least {round(chart.size / _MOST_ENLARGED)} pixels wide, got about "
             f"{chart.size * scale:.0f}: go nearer, so that it is {chart.size}"
         )
     picture = _rectified(photo, place, chart.size)
