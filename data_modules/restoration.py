@@ -74,6 +74,8 @@ class RestorationDataModule(LightningDataModule):
         self.validation_size = validation_size
         self.validation_photos = validation_photos
         self.seed = seed
+        self._done = 0
+        """Training samples that this process has had, also before an interruption."""
 
     @property
     def chart(self) -> Chart:
@@ -118,7 +120,7 @@ class RestorationDataModule(LightningDataModule):
         if isinstance(self.training, StreamedCrops):  # whose workers begin each epoch where the last one was left
             init = leave_signals_to_the_parent
             return DataLoader(self.training, self.batch_size, num_workers=self.workers, worker_init_fn=init)
-        return self._loader(self.training, StepSampler(len(self.training), self._done))
+        return self._loader(self.training, StepSampler(len(self.training), lambda: self._done))
 
     def val_dataloader(self) -> DataLoader[dict[str, Any]]:
         """uint8 crops of held-out photographs, each under every validation task."""
@@ -126,27 +128,27 @@ class RestorationDataModule(LightningDataModule):
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Batch:
         """Synthesis on the device of the batch."""
-        if "mark" in batch and isinstance(self.training, StreamedCrops):
-            self.training.note(batch["mark"])
         hq = batch["hq"].float() / 255
         index, task = batch["index"].tolist(), batch["task"]
         if "lq" not in batch:
             return validation_batch(hq, index, task, self.chart)
+        self._done += len(hq)
+        if "mark" in batch and isinstance(self.training, StreamedCrops):
+            self.training.note(batch["mark"])
         hq = replace_by_scenes(hq, index, task, self.procedural_share, self.seed)
         return self.synthesis(hq, index, task, batch["lq"].float() / 255 if any(task) else None)
 
     def state_dict(self) -> dict[str, Any]:
-        """Of a stream: where its readers stand."""
-        return self.training.state_dict() if isinstance(self.training, StreamedCrops) else {}
+        """The place in the data: samples of all processes, or where the readers of a stream stand."""
+        if isinstance(self.training, StreamedCrops):
+            return self.training.state_dict()
+        return {"samples": self._done * world_size()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Goes on with a stream where it stood."""
+        """Goes on from there, also with other batches or another number of processes."""
+        self._done = -(-state_dict["samples"] // world_size())
         if isinstance(self.training, StreamedCrops):
             self.training.load_state_dict(state_dict)
-
-    def _done(self) -> int:
-        """Samples that this process has had, also before an interruption: checkpoints keep the count of batches."""
-        return self.trainer.fit_loop.epoch_loop.batch_progress.total.ready * self.batch_size if self.trainer else 0
 
     def _loader(self, dataset: Any, sampler: StepSampler | EachOnceSampler) -> DataLoader[dict[str, Any]]:
         return DataLoader(

@@ -48,8 +48,8 @@ class Mark:
 class PictureStream:
     """The training pictures of a data set without its length or a download, over and over.
 
-    Several readers share the stream: each has shards of its own, in an order that is new in each pass, or, where there
-    are fewer shards than readers, every so many-th row of all. A reader shuffles the undecoded bytes of `window`
+    Several readers share the stream: each has shards of its own, in each pass those that another had before, or, where
+    there are fewer shards than readers, every so many-th row of all. A reader shuffles the undecoded bytes of `window`
     pictures of a pass at a time; no more is in memory.
 
     Args:
@@ -78,12 +78,14 @@ class PictureStream:
         """Pictures without end, uint8 (H, W, 3), each with the mark from which reading goes on after it.
 
         Raises:
-            ValueError: when a whole pass has no usable picture for this reader.
+            ValueError: when this reader found no usable picture in all shards.
         """
         rows = self._rows(reader, readers, mark)
         skipped = mark.skipped
         here = mark
         is_found = mark.row > 0 or mark.used > 0
+        in_vain = 0
+        """Passes, one after another."""
         while True:
             begin, window = here, list[bytes]()
             while len(window) < self._window:
@@ -104,7 +106,8 @@ class PictureStream:
                 is_found = True
                 yield picture, replace(begin, used=used + 1, skipped=skipped)
             if here.row == 0:  # a pass is over
-                if not is_found:
+                in_vain = 0 if is_found else in_vain + 1
+                if in_vain == (readers if self._has_own(readers) else 1):
                     raise ValueError(
                         f"data set {self._name!r}: no usable picture of {self._min_size} px or more for reader "
                         f"{reader + 1} of {readers}"
@@ -116,17 +119,18 @@ class PictureStream:
     def _rows(self, reader: int, readers: int, mark: Mark) -> Iterator[tuple[bytes | None, Mark]]:
         """The rows of a reader and the marks behind them; None for those that cannot be used, and behind each pass."""
         num_shards = self._stream.num_shards
-        has_own = num_shards >= readers
+        has_own = self._has_own(readers)
+        dealt = torch.randperm(num_shards, generator=generator(self._seed))
         for turn in count(mark.turn):
-            shards = torch.randperm(num_shards, generator=generator(self._seed, turn)).tolist()
-            own = shards[reader::readers] if has_own else shards
+            hand = dealt[(reader + turn) % readers :: readers] if has_own else dealt
+            own = hand[torch.randperm(len(hand), generator=generator(self._seed, turn))].tolist()
             start = mark if turn == mark.turn else Mark()
             row = start.row
             for place in range(start.place, len(own)):
                 shard = self._stream.shard(num_shards, own[place])
                 if place == start.place and start.state is not None:
                     shard.load_state_dict(start.state)
-                for content in shard.iter(batch_size=1):
+                for content in self._contents(shard):
                     row += 1
                     if not has_own and row % readers != reader:
                         continue
@@ -135,6 +139,26 @@ class PictureStream:
                         continue
                     yield data, Mark(turn, place, row, shard.state_dict())
             yield None, Mark(turn + 1)
+
+    def _contents(self, shard: "datasets.IterableDataset") -> Iterator[dict[str, Any]]:
+        """The rows of a shard, each as a batch of one."""
+        rows = iter(shard.iter(batch_size=1))
+        while True:
+            try:
+                content = next(rows, None)
+            except Exception as error:  # of the many that networks and file formats raise
+                reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+                raise OSError(
+                    f"data set {self._name!r}: can no longer be read ({reason}): see that it is there, then go on with "
+                    "--ckpt_path last"
+                ) from error
+            if content is None:
+                return
+            yield content
+
+    def _has_own(self, readers: int) -> bool:
+        """Whether each reader has shards of its own."""
+        return self._stream.num_shards >= readers
 
     def _passed_over(self, skipped: int) -> int:
         skipped += 1
@@ -219,16 +243,19 @@ class StreamedCrops(IterableDataset[dict[str, Any]]):
             parts = [{} for _ in range(self._num_replicas)]
             torch.distributed.all_gather_object(parts, own)
         return {
-            "done": self.done,
+            "samples": self.done * self.batch_size * self._num_replicas,
             "readers": self.readers,
             "marks": {key: v for part in parts for key, v in part.items()},
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from there; with another number of readers, from the beginning of the next pass."""
-        self.done = state["done"]
-        marks = {int(reader): Mark(**mark) for reader, mark in state["marks"].items()}
-        if state["readers"] != self.readers:
+        """Goes on from there; with another number of readers, from the beginning of the next pass.
+
+        From a place in other data, which has no marks, from the beginning of the stream.
+        """
+        self.done = -(-state["samples"] // (self.batch_size * self._num_replicas))
+        marks = {int(reader): Mark(**mark) for reader, mark in state.get("marks", {}).items()}
+        if state.get("readers", self.readers) != self.readers:
             turn = 1 + max((mark.turn for mark in marks.values()), default=-1)
             log.warning(
                 "the stream was read by %d workers, and now by %d: it goes on with a new pass through the data set; "

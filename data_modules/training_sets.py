@@ -207,7 +207,8 @@ def _find(own: TrainingSet, folder: str) -> Path:
             root = find_root(Path(place), own.folders)
             if folder or root != Path(place) or is_named(root, own.folders):
                 return root
-    looked = ", ".join(places) or f"no folder: set {ROOTS} to those that hold data sets, joined by {os.pathsep!r}"
+    looked = ", ".join(place if Path(place).is_dir() else f"{place} (no such folder)" for place in places)
+    looked = looked or f"no folder: set {ROOTS} to those that hold data sets, joined by {os.pathsep!r}"
     raise TrainingSetError(
         f"training set {own.name}: expected a folder {' or '.join(own.folders)} in {looked}; it comes from {own.home}"
     )

@@ -14,6 +14,7 @@ import torch
 
 from defusion import checkpoints
 from defusion.checkpoints import BEFORE, DAMAGED, CheckpointError, SafeCheckpointIO
+from defusion.files import replacing
 from defusion.training import explained
 
 IO = SafeCheckpointIO()
@@ -125,13 +126,23 @@ def test_a_full_disk_leaves_the_last_one(
 def test_what_killed_processes_left_behind_is_removed(tmp_path: Path) -> None:
     done = subprocess.Popen(["true"])
     done.wait()
-    left, running, other = (
-        f".{name}.partial" for name in (f"last.ckpt.{done.pid}", "last.ckpt.1", f"a.ckpt.{done.pid}")
+    with replacing(tmp_path / "last.ckpt") as partial:
+        partial.touch()
+        host = partial.name.split(".")[-3]
+    (tmp_path / "last.ckpt").unlink()
+    left, *others = (
+        f".{name}.partial"
+        for name in (
+            f"last.ckpt.{host}.{done.pid}",
+            f"last.ckpt.{host}.1",
+            f"a.ckpt.{host}.{done.pid}",
+            f"last.ckpt.0{host}.{done.pid}",
+        )
     )
-    for name in (left, running, other):
+    for name in (left, *others):
         (tmp_path / name).touch()
     save(tmp_path / "last.ckpt", 1)
-    assert {own.name for own in tmp_path.iterdir()} == {"last.ckpt", running, other}
+    assert {own.name for own in tmp_path.iterdir()} == {"last.ckpt", *others}, "of processes that run, of other hosts"
 
 
 @pytest.mark.filterwarnings("ignore:.*the one before it is taken")

@@ -7,11 +7,15 @@ from typing import Any
 import pytest
 import torch
 from lightning import Trainer
+from torch.utils.flop_counter import FlopCounterMode
 
+from defusion.diffusion.latent import Autoencoder, AutoencoderConfig
 from defusion.diffusion.model import DefusionConfig
 from defusion.estimate import UTILISATION, Cost, _Kept, estimate, measured_speed
 from defusion.training import planned_steps
+from defusion.unet.pretrained import PretrainedUNet, PretrainedUNetConfig
 from defusion.unet.unet import UNet, UNetConfig
+from tests.unet.layouts import DEEPFLOYD, SD15, VAE
 
 CPU = torch.device("cpu")
 CONFIG = DefusionConfig(UNetConfig(channels=(16, 32), blocks=1, token_channels=16, adapter_levels=(1,)))
@@ -49,6 +53,35 @@ def test_costs_grow_with_batch_crop_and_size() -> None:
     assert accumulating.samples == 8
     assert accumulating.operations == 4 * first.operations
     assert accumulating.memory == first.memory
+    shared = estimate(CONFIG, 64, 2, 100, CPU, processes=8, sharded=True)
+    assert first.memory - shared.memory == pytest.approx(7 / 8 * 20 * first.parameters), "five floats of each"
+    assert shared.operations == first.operations
+
+
+def test_what_is_frozen_costs_less() -> None:
+    """A U-Net in the layout of Stable Diffusion with adapters that learn, its autoencoder, and all of it learning."""
+    unet = PretrainedUNetConfig(architecture=SD15, token_channels=16)
+    adapters, whole, pixels = (
+        estimate(DefusionConfig(own, autoencoder=latent), 64, 2, 100, CPU)
+        for own, latent in (
+            (unet, AutoencoderConfig(architecture=VAE)),
+            (replace(unet, trained="all"), AutoencoderConfig(architecture=VAE)),
+            (replace(unet, architecture=DEEPFLOYD, patch=1), None),
+        )
+    )
+    assert adapters.parameters == whole.parameters == whole.trained > 2 * adapters.trained
+    assert adapters.operations < whole.operations
+    network = PretrainedUNet.build(unet)
+    with FlopCounterMode(display=False) as forward, torch.no_grad():
+        network(torch.zeros(1, 4, 8, 8), torch.ones(1), torch.zeros(1, 3, 64, 64), torch.zeros(1, 64, 16))
+    with FlopCounterMode(display=False) as encoding:
+        Autoencoder.build(AutoencoderConfig(architecture=VAE)).encode(torch.zeros(1, 3, 64, 64))
+    alone, encoded = forward.get_total_flops(), 2 * encoding.get_total_flops()
+    assert 2.5 * alone < whole.operations / 2 - encoded < 3.5 * alone, "attention computes its scores again"
+    assert 1.8 * alone < adapters.operations / 2 - encoded < 2.5 * alone
+    frozen = sum(own.numel() for own in Autoencoder.build(AutoencoderConfig(architecture=VAE)).parameters())
+    assert adapters.memory > 4 * (2 * adapters.parameters + 3 * adapters.trained + frozen)
+    assert pixels.operations > 0
 
 
 def test_steps_are_those_of_the_nearest_end() -> None:
@@ -83,6 +116,9 @@ def test_days_are_operations_by_speed() -> None:
         "11.1 hours",
         "2 minutes",
     ]
+    assert list(cost.table().columns[1].cells)[3:6] == ["4.0 TFLOP", "1.0 GB", "1.0 TFLOP/s"]
+    small = replace(cost, operations=2.5e9, memory=12e6).table()
+    assert list(small.columns[1].cells)[3:5] == ["2.5 GFLOP", "12.0 MB"]
 
 
 def test_the_machine_is_timed() -> None:

@@ -100,6 +100,40 @@ def test_tokenizers_do_not_accumulate(monkeypatch: pytest.MonkeyPatch, tmp_path:
         fit(monkeypatch, "tokenizer/nano.yaml", *arguments)
 
 
+def test_steps_of_an_epoch_are_all_of_one_size(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "tokenizer").mkdir()
+    Tokenizer(TokenizerConfig(**settings("tokenizer/nano.yaml")["model"]["init_args"]["config"])).save(tmp_path)
+    arguments = [*small(tmp_path), "--model.init_args.tokenizer", str(tmp_path), "--data.steps_per_epoch", "10"]
+    with pytest.raises(ValueError, match=r"expected a divisor of data\.steps_per_epoch 10, .* got 4"):
+        fit(monkeypatch, "diffusion/nano.yaml", *arguments, "--trainer.accumulate_grad_batches", "4")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--trainer.max_step", "3"], "unrecognized arguments: --trainer.max_step 3"),
+        (["--trainer.max_epochs", "many"], "trainer.max_epochs: Expected a <class 'int'>; Given value: many"),
+        (["--data.crop_size", "a"], "data.crop_size: Expected a <class 'int'>. Got value: a"),
+        (["--data.pairs", "[{name: gopro}]"], "data.pairs: Option 'name' is not accepted"),
+        (["--config", "none.yaml"], "config: File does not exist: 'none.yaml'"),
+        (["--data.synthesis.weights", "{rainn: 1}"], "weights: expected names among low_light, rain"),
+    ],
+)
+def test_a_wrong_argument_is_one_line(
+    arguments: list[str], line: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=":") as caught:
+        fit(monkeypatch, "tokenizer/nano.yaml", *small(tmp_path), *arguments)
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).replace(f"{Path.cwd()}/", "").startswith(line)
+
+
+def test_a_tokenizer_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    own = ["--model.init_args.tokenizer", str(tmp_path / "none")]
+    with pytest.raises(ValueError, match=r"none/config\.json: cannot be read .*; expected a folder with [^\n]*$"):
+        fit(monkeypatch, "diffusion/nano.yaml", *small(tmp_path), *own)
+
+
 def test_only_the_diffusion_is_shared_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     arguments = [*small(tmp_path), "--model.init_args.perceptual", "null", "--trainer.strategy", "sharded"]
     with pytest.raises(ValueError, match="sharded is for the diffusion"):

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import resource
 import shutil
 import signal
 from pathlib import Path
@@ -10,10 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 from lightning import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from data_modules.restoration import RestorationDataModule
+from defusion.checkpoints import SafeCheckpointIO, read_checked
+from defusion.logs import RunLogger
 from defusion.tokenizer.network import Tokenizer
 from defusion.training import explained
 from tests.diffusion.test_module import data, module, trainer
@@ -21,14 +25,14 @@ from tests.diffusion.test_module import data, module, trainer
 STEPS = 40
 
 
-class AfterTwo(Callback):
-    """Does something to the world after two steps."""
+class AfterSteps(Callback):
+    """Does something to the world after some steps."""
 
-    def __init__(self, act: Any) -> None:
-        self.act = act
+    def __init__(self, steps: int, act: Any) -> None:
+        self.steps, self.act = steps, act
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
-        if trainer.global_step == 2:
+        if trainer.global_step == self.steps:
             self.act()
 
 
@@ -50,7 +54,7 @@ def photos(tmp_path: Path) -> Path:
 def stopped(folder: str, source: RestorationDataModule, act: Any) -> str | None:
     source.workers = 1
     with pytest.raises((EOFError, OSError, RuntimeError, ValueError)) as caught:
-        trainer(Path(folder), STEPS, callbacks=[AfterTwo(act)]).fit(module(folder), source)
+        trainer(Path(folder), STEPS, callbacks=[AfterSteps(2, act)]).fit(module(folder), source)
     return explained(caught.value)
 
 
@@ -78,6 +82,52 @@ def test_photographs_that_vanish(folder: str, photos: Path) -> None:
     assert line.startswith(str(photos))
     assert "photos: was there when the data set was opened, and is gone: put it back" in line
     assert "\n" not in line
+
+
+@pytest.mark.filterwarnings("ignore:Checkpoint directory")
+@pytest.mark.fault
+def test_a_full_disk_ends_nothing(folder: str, tmp_path: Path) -> None:
+    """Full after two steps, with room again after six: training goes on, and in the end all is there."""
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, limit[1]))
+
+    def free() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+
+    saving = ModelCheckpoint(tmp_path, save_last=True, every_n_train_steps=1, enable_version_counter=False)
+    callbacks = [saving, AfterSteps(2, fill), AfterSteps(6, free)]
+    logger = RunLogger(tmp_path, name="", version="")
+    options = {"logger": logger, "log_every_n_steps": 1, "enable_checkpointing": True, "plugins": [SafeCheckpointIO()]}
+    try:
+        with pytest.warns(RuntimeWarning) as said:
+            trainer(tmp_path, 8, callbacks=callbacks, **options).fit(module(folder), data(8))
+    finally:
+        free()
+    lines = [str(own.message) for own in said]
+    assert sum("the logs wait in memory until there is room" in line for line in lines) == 1
+    assert sum("last.ckpt: the disk is full" in line for line in lines) == 4
+    assert read_checked(tmp_path / "last.ckpt")["global_step"] == 8
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    assert [own.step for own in events.Scalars("train/loss")] == list(range(8))
+
+
+@pytest.mark.fault
+def test_a_disk_that_is_full_in_the_end_is_one_line(folder: str, tmp_path: Path) -> None:
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limit[1]))
+    try:
+        with pytest.raises(OSError, match="too large") as caught:
+            module(folder).save_weights(tmp_path / "weights")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    line = explained(caught.value)
+    assert line is not None
+    assert f"{tmp_path}/weights/" in line
+    assert line.endswith("free some space, then go on with --ckpt_path last")
+    assert not [own for own in (tmp_path / "weights").rglob("*") if own.is_file()]
 
 
 def test_faults_of_ours_are_seen_whole() -> None:

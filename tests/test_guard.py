@@ -104,6 +104,26 @@ def test_a_checkpoint_that_is_not_finite_is_passed_over(folder: str, tmp_path: P
 
 
 @pytest.mark.fault
+def test_a_checkpoint_with_moments_that_are_not_finite_is_passed_over(folder: str, tmp_path: Path) -> None:
+    class Poison(Overflow):
+        """Spoils a moment of the optimiser before the second checkpoint, and a gradient after it."""
+
+        def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+            if trainer.global_step == 4:
+                state = trainer.optimizers[0].state[pl_module.get_parameter("model.unet.head.weight")]
+                next(own for own in state.values() if own.ndim > 0).fill_(torch.nan)
+
+    poison = Poison(lambda step: step == 4)
+    saving = ModelCheckpoint(tmp_path, save_last=True, every_n_train_steps=2, enable_version_counter=False)
+    callbacks = [poison, NonFiniteGuard(patience=1), saving]
+    with pytest.warns(RuntimeWarning, match=r"back to .*last\.ckpt\.before"):
+        trainer(tmp_path, 6, enable_checkpointing=True, callbacks=callbacks, plugins=[SafeCheckpointIO()]).fit(
+            module(folder, learning_rate=1e-3), data(6)
+        )
+    assert same(poison.weights[5], poison.weights[2])
+
+
+@pytest.mark.fault
 def test_a_damaged_checkpoint_is_passed_over(folder: str, tmp_path: Path) -> None:
     class Damage(Overflow):
         """Cuts the last checkpoint before the fourth step overflows."""

@@ -13,7 +13,7 @@ import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from typing_extensions import override
 
-from defusion.files import remove_leftovers, replacing
+from defusion.files import remove_leftovers, replacing, sync_folder
 
 BEFORE, DAMAGED = ".before", ".damaged"
 """Behind the name of the checkpoint that was there before the last one, and of one that cannot be read."""
@@ -46,8 +46,9 @@ class SafeCheckpointIO(TorchCheckpointIO):
                     os.fsync(content.fileno())
                 if file.exists():
                     _keep(file)
+            sync_folder(file.parent)
         except (OSError, RuntimeError) as error:
-            if not _is_full(error):
+            if not is_full(error):
                 raise
             warnings.warn(
                 f"{file}: the disk is full: this checkpoint is not written, the last one stays; free some space",
@@ -84,7 +85,7 @@ class SafeCheckpointIO(TorchCheckpointIO):
         )
 
 
-def _is_full(error: BaseException) -> bool:
+def is_full(error: BaseException) -> bool:
     """Whether there was no room for a file; torch hides that behind an error of its own."""
     found: BaseException | None = error
     while found is not None and not (isinstance(found, OSError) and found.errno in _NO_ROOM):

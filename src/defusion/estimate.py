@@ -10,6 +10,7 @@ from rich.table import Table
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from defusion.diffusion.latent import Autoencoder
 from defusion.diffusion.model import DefusionConfig
 from defusion.precision import has_bf16
 from defusion.unet.pretrained import PretrainedUNet, PretrainedUNetConfig
@@ -19,8 +20,6 @@ UTILISATION = 0.4
 """Share of the speed of a large matrix product that a training step is taken to reach."""
 
 _SIDE = 2048
-_BACKWARD = 2
-"""Operations of the backward pass for one of the forward pass."""
 _OPTIMISER = 2
 """Moments that Adam keeps of a parameter."""
 
@@ -32,7 +31,8 @@ class Cost:
     Attributes:
         parameters: of the network.
         trained: those that learn.
-        operations: floating-point operations of a step, a multiplication and an addition counting as two.
+        operations: floating-point operations of a step, forward and back, a multiplication and an addition counting
+            as two.
         memory: bytes of parameters, gradients, moments, average and activations on the device.
         speed: operations a second that a large matrix product reaches there.
         steps: of the training; infinite without an end.
@@ -63,9 +63,9 @@ class Cost:
             ("parameters of the network", f"{self.parameters / 1e6:,.1f} M"),
             ("of these learn", f"{self.trained / 1e6:,.1f} M"),
             ("samples a step, all processes", f"{self.samples}"),
-            ("operations a step and process", f"{self.operations / 1e12:,.2f} TFLOP"),
-            ("memory a process, about", f"{self.memory / 1e9:,.1f} GB"),
-            ("speed of a large matrix product here", f"{self.speed / 1e12:,.2f} TFLOP/s"),
+            ("operations a step and process", _scaled(self.operations, "FLOP")),
+            ("memory a process, about", _scaled(self.memory, "B")),
+            ("speed of a large matrix product here", _scaled(self.speed, "FLOP/s")),
             ("steps", steps),
             (f"time, at {UTILISATION:.0%} of that speed", days),
         ):
@@ -81,8 +81,11 @@ def estimate(
     device: torch.device,
     processes: int = 1,
     accumulated: int = 1,
+    sharded: bool = False,
 ) -> Cost:
     """Counts what a training step does, on tensors without data, and times a matrix product.
+
+    What is frozen costs its forward pass, and as much back as gradients need that pass through it.
 
     Args:
         config: of the model.
@@ -92,31 +95,30 @@ def estimate(
         device: that trains.
         processes: of the training.
         accumulated: batches a step and process.
+        sharded: whether the processes share the network out.
     """
     half = has_bf16(device)
     with torch.device("meta"):
         network = _network(config)
         side = crop + -crop % config.stride
         lq = torch.zeros(1, 3, side, side)
-        y = lq
-        if config.autoencoder is not None:
-            patch = config.autoencoder.patch
-            y = torch.zeros(1, config.autoencoder.channels, side // patch, side // patch)
         tokens = torch.zeros(1, 64, config.unet.token_channels)
+        autoencoder = None if config.autoencoder is None else Autoencoder.build(replace(config.autoencoder, source=""))
         kept = _Kept()
-        with (
-            FlopCounterMode(display=False) as counter,
-            torch.autograd.graph.saved_tensors_hooks(kept.pack, kept.unpack),
-        ):
-            network(y, torch.ones(1), lq, tokens)
-    parameters = sum(own.numel() for own in network.parameters())
-    trained = sum(own.numel() for own in network.parameters() if own.requires_grad)
+        with FlopCounterMode(display=False) as counter:
+            y = lq if autoencoder is None else autoencoder.encode(lq) - autoencoder.encode(lq)
+            with torch.autograd.graph.saved_tensors_hooks(kept.pack, kept.unpack):
+                output = network(y, torch.ones(1), lq, tokens)
+            output.sum().backward()
+    parameters, trained = _count(network), _count(network, learning=True)
+    state = 4.0 * (2 * parameters + (1 + _OPTIMISER) * trained) / (processes if sharded else 1)
+    frozen = 0.0 if autoencoder is None else 4.0 * _count(autoencoder)
     activations = kept.size * batch * (0.5 if half else 1.0)
     return Cost(
         parameters,
         trained,
-        operations=counter.get_total_flops() * (1 + _BACKWARD) * batch * accumulated,
-        memory=4.0 * (2 * parameters + (1 + _OPTIMISER) * trained) + activations,
+        operations=float(counter.get_total_flops()) * batch * accumulated,
+        memory=state + frozen + activations,
         speed=measured_speed(device),
         steps=steps,
         samples=batch * processes * accumulated,
@@ -161,6 +163,19 @@ def _network(config: DefusionConfig) -> nn.Module:
     if isinstance(config.unet, PretrainedUNetConfig):
         return PretrainedUNet.build(replace(config.unet, source=""))
     return UNet(config.unet)
+
+
+def _count(network: nn.Module, learning: bool = False) -> int:
+    """Its parameters, or those of them that learn."""
+    return sum(own.numel() for own in network.parameters() if own.requires_grad or not learning)
+
+
+def _scaled(value: float, unit: str) -> str:
+    """With a prefix that leaves one to three digits before the point."""
+    for prefix, size in (("T", 1e12), ("G", 1e9)):
+        if value >= size:
+            return f"{value / size:,.1f} {prefix}{unit}"
+    return f"{value / 1e6:,.1f} M{unit}"
 
 
 def _days(days: float) -> str:

@@ -1,6 +1,7 @@
 """What a training does when numbers stop being finite: skip, go back, lower the rate, stop and say why."""
 
 import warnings
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from defusion.checkpoints import CheckpointError, candidates, read_checked
 from defusion.distributed import whole
 from defusion.preemption import last_checkpoint
 
+_GONE_BACK_TO = {"state_dict", "current_model_state", "optimizer_states"}
+"""Of a checkpoint: weights, those beside an average, moments."""
+
 
 class DivergedError(RuntimeError):
     """Training that does not come right by itself; says where, what was seen, and what to try."""
@@ -23,7 +27,8 @@ class NonFiniteGuard(Callback):
 
     Such a step is skipped: weights and optimiser stay as they are. After `patience` of them in a row the training goes
     back to its last checkpoint that is finite (the data go on), at `factor` times its rate; after `returns` of those it
-    stops with a diagnosis. (The gradient scaler of 16-bit floats has steps of its own; train in bf16 or fp32.)
+    stops with a diagnosis. Where a batch trains several networks, each has its own step, and one that is bad makes the
+    batch so. (The gradient scaler of 16-bit floats has steps of its own; train in bf16 or fp32.)
 
     Args:
         patience: steps in a row that may be skipped.
@@ -40,6 +45,8 @@ class NonFiniteGuard(Callback):
         self._in_a_row = 0
         self._returned = 0
         self._seen = ""
+        self._finite: list[bool] = []
+        """Of the steps of the batch under way."""
 
     def state_dict(self) -> dict[str, Any]:
         """The counts, which an interruption does not begin anew."""
@@ -55,17 +62,18 @@ class NonFiniteGuard(Callback):
         self, trainer: Trainer, pl_module: LightningModule, optimizer: torch.optim.Optimizer
     ) -> None:
         """Takes the gradients away when one is not finite, which makes the optimiser pass over them."""
-        named = {name: own.grad for name, own in pl_module.named_parameters() if own.grad is not None}
+        own = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+        trained = {name: parameter for name, parameter in pl_module.named_parameters() if id(parameter) in own}
+        named = {name: parameter.grad for name, parameter in trained.items() if parameter.grad is not None}
         is_finite = bool(whole(torch.nn.utils.get_total_norm(list(named.values()))).isfinite())
-        if trainer.strategy.reduce_boolean_decision(is_finite, all=True):
-            self._in_a_row = 0
+        self._finite.append(trainer.strategy.reduce_boolean_decision(is_finite, all=True))
+        if self._finite[-1]:
             return
         bad = [name for name, gradient in named.items() if not whole(gradient).isfinite().all()]
         self._seen = f"gradients of {len(bad)} of {len(named)} parameters" + (f", first {bad[0]}" if bad else "")
-        for parameter in pl_module.parameters():
+        for parameter in trained.values():
             parameter.grad = None
         self.skipped += 1
-        self._in_a_row += 1
         warnings.warn(f"step {trainer.global_step}: not finite: {self._seen}; skipped", RuntimeWarning, stacklevel=2)
 
     def on_train_batch_end(
@@ -77,6 +85,9 @@ class NonFiniteGuard(Callback):
             DivergedError: after the last return.
         """
         pl_module.log("train/skipped_steps", float(self.skipped))
+        if self._finite:  # of several batches that make a step it comes with the last
+            self._in_a_row = 0 if all(self._finite) else self._in_a_row + 1
+            self._finite.clear()
         if self._in_a_row < self.patience:
             return
         if self._returned == self.returns:
@@ -117,12 +128,21 @@ class NonFiniteGuard(Callback):
 def _newest_finite(last: Path | None) -> Path | None:
     for file in candidates(last) if last is not None else ():
         try:
-            state = read_checked(file, "cpu")["state_dict"]
+            found = read_checked(file, "cpu")
         except CheckpointError:
             continue  # not there, or damaged
-        if all(value.isfinite().all() for value in state.values()):
+        if all(value.isfinite().all() for name in _GONE_BACK_TO & found.keys() for value in _tensors(found[name])):
             return file
     return None
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    """All in a tree of a checkpoint."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, Mapping | list):
+        for own in value.values() if isinstance(value, Mapping) else value:
+            yield from _tensors(own)
 
 
 def _go_back(trainer: Trainer, file: Path) -> None:

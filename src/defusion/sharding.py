@@ -1,4 +1,4 @@
-"""Weights shared out over processes (FSDP2), for networks that one device cannot hold; checkpoints stay whole."""
+"""Weights shared out over processes (FSDP2), for networks whose training fills a device; checkpoints stay whole."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

@@ -2,22 +2,24 @@
 
 import math
 import os
+import re
 import traceback
 import warnings
+from argparse import ArgumentError
 from pathlib import Path
 from typing import Any
 
 from lightning import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.pytorch.loggers import TensorBoardLogger
 from rich import get_console
 from torch import multiprocessing
 
-from defusion.checkpoints import CheckpointError, SafeCheckpointIO
+from defusion.checkpoints import CheckpointError, SafeCheckpointIO, is_full
 from defusion.diffusion.module import DiffusionModule
 from defusion.estimate import estimate
 from defusion.guard import DivergedError
+from defusion.logs import RunLogger
 from defusion.precision import default_device, has_bf16
 from defusion.sharding import Sharded
 
@@ -29,8 +31,16 @@ _KNOWN_WARNINGS = (
     ".*your dataloader is not resumable",  # it is: its sampler goes on from the count of batches
     ".*IterableDataset. has .__len__. defined",  # ours is, by worker
     ".*does not have many workers",  # photographs are in memory: one worker keeps up
-    ".*ModelCheckpoint. with manual optimization",  # it saves after the step, as it should
+    ".*ModelCheckpoint.{0,2} with manual optimization",  # it saves after the step, as it should
 )
+
+
+_KEY = re.compile(r'Parser key "([^"]+)": ?')
+_AROUND = re.compile(
+    "Does not validate against|Subtypes: |Errors:$|Problem with given class_path|Given value type: |"
+    "Given value: (Namespace|NestedArg)|Expected a <class 'NoneType'>$"
+)
+"""Lines of jsonargparse around what was wrong."""
 
 
 class TrainingCLI(LightningCLI):
@@ -56,7 +66,7 @@ class TrainingCLI(LightningCLI):
         if settings["plugins"] is None:
             kwargs["plugins"] = [SafeCheckpointIO()]
         if settings["logger"] is None:
-            kwargs["logger"] = TensorBoardLogger(settings["default_root_dir"] or "runs", name="", version="")
+            kwargs["logger"] = RunLogger(settings["default_root_dir"] or "runs", name="", version="")
         return super().instantiate_trainer(**kwargs)
 
     def before_fit(self) -> None:
@@ -68,17 +78,23 @@ class TrainingCLI(LightningCLI):
                 "trainer.accumulate_grad_batches: expected 1, for a tokenizer steps two optimisers by hand: give a "
                 "larger data.batch_size, or several devices"
             )
+        data: Any = self.datamodule
+        if data.steps_per_epoch % self.trainer.accumulate_grad_batches:
+            raise ValueError(
+                f"trainer.accumulate_grad_batches: expected a divisor of data.steps_per_epoch {data.steps_per_epoch}, "
+                f"or the last step of an epoch would be smaller, got {self.trainer.accumulate_grad_batches}"
+            )
         if isinstance(self.model, DiffusionModule) and self.trainer.is_global_zero:
-            data: Any = self.datamodule
             planned = self._get(self.config, "trainer") if self._get(self.config, "dry_run") else self.trainer
             cost = estimate(
                 self.model.model.config,
                 data.crop_size,
                 data.batch_size,
                 planned_steps(planned, data.steps_per_epoch),
-                default_device(),
+                self.trainer.strategy.root_device,
                 self.trainer.world_size,
                 self.trainer.accumulate_grad_batches,
+                isinstance(self.trainer.strategy, Sharded),
             )
             get_console().print(cost.table())
 
@@ -114,7 +130,7 @@ def train(arguments: list[str]) -> None:
         warnings.filterwarnings("ignore", message=message)
     try:
         _run(arguments)
-    except (ArithmeticError, EOFError, OSError, RuntimeError, ValueError) as error:
+    except (ArgumentError, ArithmeticError, EOFError, OSError, RuntimeError, ValueError) as error:
         line = explained(error)
         if line is None:
             raise
@@ -126,6 +142,10 @@ def explained(error: Exception) -> str | None:
     text = str(error)
     if isinstance(error, CheckpointError | DivergedError):
         return text
+    if isinstance(error, ArgumentError) or _AROUND.match(text):
+        return _wrong_argument(text)
+    if is_full(error):
+        return f"{text}: free some space, then go on with --ckpt_path last"
     if text.startswith("Caught ") and isinstance(error, OSError | ValueError):  # in a data worker, with its traceback
         return text.strip().splitlines()[-1].partition(": ")[2] or None
     died = text.startswith("DataLoader worker") and ("killed by signal" in text or "exited unexpectedly" in text)
@@ -136,6 +156,18 @@ def explained(error: Exception) -> str | None:
             "then go on with --ckpt_path last"
         )
     return None
+
+
+def _wrong_argument(text: str) -> str:
+    """What jsonargparse says over many lines, in one: the argument, and what was wrong with it."""
+    keys, said = [], []
+    for line in text.splitlines():
+        own = line.strip().removeprefix("- ")
+        keys += _KEY.findall(own)
+        own = _KEY.sub("", own)
+        if own and not _AROUND.match(own):
+            said.append(own)
+    return ": ".join(part for part in (".".join(keys), "; ".join(said)) if part)
 
 
 def _lost_a_batch(error: Exception) -> bool:
@@ -150,7 +182,7 @@ def _run(arguments: list[str]) -> None:
         LightningModule,
         LightningDataModule,
         args=arguments,
-        parser_kwargs={"prog": "defusion train"},
+        parser_kwargs={"prog": "defusion train", "allow_abbrev": False, "exit_on_error": False},
         subclass_mode_model=True,
         subclass_mode_data=True,
         seed_everything_default=0,

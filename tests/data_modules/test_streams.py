@@ -110,6 +110,30 @@ def test_a_pass_of_pictures_cut_off_is_an_error(shards: Shards, window: int) -> 
     assert [int(picture[0, 0, 0]) for picture, _ in islice(stream.read(), 3)] == [10, 10, 10]
 
 
+@pytest.mark.fault
+def test_a_reader_whose_shard_is_damaged_waits_for_its_next(shards: Shards) -> None:
+    """Four shards, one of them damaged, four readers: each has it once in four passes, and the others in the rest."""
+    damaged = {f"_{number}": png(number)[:-40] for number in range(1, 24, 4)}
+    stream = PictureStream(shards(24, 4, **damaged), min_size=32, window=4)
+    whole = set(range(24)) - set(range(1, 24, 4))
+    for reader in range(4):
+        seen = shades(stream.read(reader, 4), 36)
+        assert sorted(seen[:18]) == sorted(seen[18:]) == sorted(whole)
+    nothing = PictureStream(shards(24, 4, **{f"_{number}": png(number)[:-40] for number in range(24)}), min_size=32)
+    with pytest.raises(ValueError, match="no usable picture of 32 px or more for reader 2 of 4"):
+        next(nothing.read(1, 4))
+
+
+@pytest.mark.fault
+def test_a_stream_that_can_no_longer_be_read_is_one_line(shards: Shards, tmp_path: Path) -> None:
+    pictures = PictureStream(shards(24, 3), window=4).read()
+    next(pictures)
+    for file in (tmp_path / "set").glob("train-*.parquet"):
+        file.write_bytes(b"no parquet")
+    with pytest.raises(OSError, match=r"data set '.*set': can no longer be read \(ArrowInvalid: [^\n]*$"):
+        shades(pictures, 24)
+
+
 def test_a_pass_without_a_picture_is_an_error(shards: Shards) -> None:
     with pytest.raises(ValueError, match="no usable picture of 64 px or more for reader 1 of 1"):
         next(PictureStream(shards(5, 1), min_size=64).read())
@@ -205,6 +229,50 @@ def test_a_training_goes_on_with_the_very_pictures(shards: Shards, tmp_path: Pat
     assert 6 <= saved <= 7
     assert torch.equal(torch.stack([*first[:saved], *second]), torch.stack(whole))
     assert len({float(own.mean()) for own in whole}) == 13
+
+
+@pytest.mark.parametrize("kind", ["folder", "stream"])
+def test_another_batch_or_number_of_processes_keeps_the_place(
+    shards: Shards, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After five steps of two samples, batches of four, or two processes. A stream begins with a whole batch."""
+    name = f"stream:{shards(30, 3)}" if kind == "stream" else None
+
+    def numbers(batch_size: int, state: dict[str, Any] | None = None) -> tuple[list[int], dict[str, Any]]:
+        source = data(name or "", 0)
+        source.data, source.batch_size, source.workers = name, batch_size, 0
+        source.setup("fit")
+        if state is not None:
+            source.load_state_dict(state)
+        seen: list[int] = []
+        for batch in source.train_dataloader():
+            seen += batch["index"].tolist()
+            source.on_after_batch_transfer(batch, 0)
+        return seen, source.state_dict()
+
+    first, state = numbers(2)
+    assert first == list(range(10))
+    assert state["samples"] == 10
+    assert numbers(4, state)[0] == list(range(12 if kind == "stream" else 10, 32 if kind == "stream" else 30))
+    monkeypatch.setattr("data_modules.streams.world_size", lambda: 2)
+    monkeypatch.setattr("data_modules.crops.world_size", lambda: 2)
+    monkeypatch.setattr("data_modules.restoration.world_size", lambda: 2)
+    monkeypatch.setattr("data_modules.streams.torch.distributed.all_gather_object", lambda parts, own: None)
+    for rank in (0, 1):
+        monkeypatch.setattr("data_modules.streams.rank", lambda rank=rank: rank)
+        monkeypatch.setattr("data_modules.crops.rank", lambda rank=rank: rank)
+        begin = 12 if kind == "stream" else 10
+        seen, later = numbers(2, state)
+        assert seen == list(range(begin + rank, begin + 20, 2))
+        assert later["samples"] == begin + 20
+
+
+def test_from_a_folder_to_a_stream_it_begins_the_stream(shards: Shards) -> None:
+    crops = StreamedCrops(PictureStream(shards(30, 3), window=4), 16, 2, 5, workers=0)
+    crops.load_state_dict({"samples": 8})
+    item = next(iter(crops))
+    assert item["index"] == 8
+    assert json.loads(item["mark"]) == vars(Mark(used=1, row=0)) | {"state": None}
 
 
 def test_with_other_workers_it_goes_on_with_a_new_pass(shards: Shards, caplog: pytest.LogCaptureFixture) -> None:

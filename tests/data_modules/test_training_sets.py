@@ -88,6 +88,9 @@ def test_a_set_that_is_not_there_says_where_it_comes_from(monkeypatch: pytest.Mo
         find_training_pairs("gopro")
     with pytest.raises(TrainingSetError, match="expected a set among rain1400"):
         find_training_pairs("gropro")
+    monkeypatch.setenv(ROOTS, f"{tmp_path}{os.pathsep}{tmp_path / 'none'}")
+    with pytest.raises(TrainingSetError, match=rf"in {tmp_path}, {tmp_path}/none \(no such folder\); it comes from"):
+        find_training_pairs("gopro")
     (tmp_path / "GoPro" / "train").mkdir(parents=True)
     with pytest.raises(TrainingSetError, match="expected one of these layouts"):
         find_training_pairs("gopro")

@@ -56,12 +56,12 @@ def trainer(root: Path, steps: int, **changes: Any) -> Trainer:
         "logger": False,
         "enable_checkpointing": False,
         "limit_val_batches": 0,
+        "enable_progress_bar": False,
     } | changes
     return Trainer(
         max_steps=steps,
         default_root_dir=root,
         accelerator="cpu",
-        enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
         **settings,

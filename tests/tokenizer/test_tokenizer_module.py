@@ -11,6 +11,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from defusion.guard import DivergedError, NonFiniteGuard
 from defusion.tokenizer.loss import PerceptualConfig
 from defusion.tokenizer.module import DiscriminatorConfig, TokenizerModule
 from defusion.tokenizer.network import TokenizerConfig
@@ -127,6 +128,29 @@ def test_discriminator_starts_late_and_steps_are_not_counted_twice(tmp_path: Pat
         "train/discriminator",
     } <= trainer.callback_metrics.keys()
     assert all(parameter.requires_grad for parameter in module.discriminator.parameters())
+
+
+@pytest.mark.fault
+@pytest.mark.filterwarnings("ignore:.*not finite")
+def test_a_bad_step_of_the_discriminator_is_skipped_and_counted(tmp_path: Path) -> None:
+    """From the fourth step on; after three of them in a row the training stops, though the tokenizer's are good."""
+
+    class Overflow(Callback):
+        def on_after_backward(self, trainer: Trainer, pl_module: LightningModule) -> None:
+            own = pl_module.get_submodule("discriminator")
+            gradients = [parameter.grad for parameter in own.parameters() if parameter.grad is not None]
+            if trainer.global_step >= 4:  # already after the step of the tokenizer
+                for gradient in gradients:
+                    gradient.fill_(torch.inf)
+
+    guard = NonFiniteGuard(patience=3, returns=0)
+    module = make_module(discriminator=DiscriminatorConfig(channels=8, layers=1, start_step=3))
+    trainer = make_trainer(tmp_path, 12, callbacks=[Overflow(), guard])
+    with pytest.raises(DivergedError, match=r"gradients of \d+ of \d+ parameters, first discriminator\."):
+        trainer.fit(module, GroundData())
+    assert guard.skipped == 3
+    assert trainer.global_step == 6
+    assert all(own.isfinite().all() for own in module.state_dict().values())
 
 
 @pytest.mark.parametrize("adversarial", [False, True])

@@ -189,6 +189,9 @@ class TokenizerModule(LightningModule):
             if parameter.grad is not None:
                 parameter.grad = averaged(parameter.grad)
         # Stepped without Lightning's wrapper, which would count the step in trainer.global_step.
+        trainer: Any = self.trainer
+        for callback in trainer.callbacks:
+            callback.on_before_optimizer_step(self.trainer, self, optimizer.optimizer)
         optimizer.optimizer.step()
         self.log("train/discriminator", loss, batch_size=len(real))
 

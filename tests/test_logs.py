@@ -1,0 +1,79 @@
+"""Event files of TensorBoard: whole at any moment, and nothing lost while there is no room."""
+
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from defusion import logs
+from defusion.logs import RunLogger
+
+
+@contextmanager
+def room(size: int) -> Iterator[None]:
+    """No file grows beyond it; the kernel itself refuses."""
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, most[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, most)
+
+
+def log(logger: RunLogger, *steps: int) -> None:
+    for step in steps:
+        logger.log_metrics({"loss": float(step)}, step)
+        logger.save()
+
+
+def read(folder: Path) -> list[int]:
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    return [own.step for own in events.Scalars("loss")]
+
+
+def test_scalars_and_pictures_are_read_by_tensorboard(tmp_path: Path) -> None:
+    logger = RunLogger(tmp_path, name="", version="")
+    log(logger, 1, 2)
+    logger.experiment.add_image("picture", torch.zeros(3, 8, 8), 2)
+    logger.finalize("success")
+    assert read(tmp_path) == [1, 2]
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    assert [own.step for own in events.Images("picture")] == [2]
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("size", range(0, 260, 20))
+def test_what_has_no_room_waits(tmp_path: Path, size: int) -> None:
+    """Wherever in a record the disk ends; what is on it can be read at any moment."""
+    logger = RunLogger(tmp_path, name="", version="")
+    with room(size), pytest.warns(RuntimeWarning, match=r"tfevents\..*: the logs wait in memory until there is room"):
+        log(logger, *range(8))
+    (file,) = tmp_path.glob("*tfevents*")
+    assert file.stat().st_size <= size
+    if file.stat().st_size > 100:
+        kept = read(tmp_path)
+        assert kept == list(range(len(kept)))
+    log(logger, 8)
+    logger.finalize("success")
+    assert read(tmp_path) == list(range(9))
+
+
+@pytest.mark.fault
+def test_what_waits_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "WAITING", 500)
+    logger = RunLogger(tmp_path, name="", version="")
+    log(logger, 0)
+    with room(100), pytest.warns(RuntimeWarning, match="wait in memory"):
+        log(logger, *range(1, 100))
+    log(logger, 100)
+    logger.finalize("success")
+    found = read(tmp_path)
+    assert found[:5] == list(range(5))
+    assert len(found) < 20
+    assert found[-1] == 100
