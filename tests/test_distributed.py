@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -25,6 +26,7 @@ from defusion.checkpoints import read_checked
 from defusion.distributed import of_all_processes
 from tests.conftest import TINY_TOKENIZER, filled
 from tests.data_modules.test_streams import write_parquet
+from tests.unet.layouts import SD15, source
 
 ROOT = Path(__file__).resolve().parents[1]
 STEPS = 20
@@ -44,19 +46,33 @@ TINY = [
 
 
 def fit(
-    stage: str, folder: Path, processes: int, batch: int, *arguments: str, strategy: str = "ddp"
+    stage: str, folder: Path, processes: int, batch: int, *arguments: str, strategy: str = "ddp", size: str = "nano"
 ) -> dict[str, list[float]]:
     """Trains in a process of its own; column -> the values that were logged."""
-    command = [
-        *(sys.executable, "-m", "defusion.cli", "train", "fit", "--config", "experiments/base.yaml"),
-        *("--config", f"experiments/{stage}/nano.yaml", *TINY, *arguments),
-        *("--trainer.devices", str(processes), "--trainer.strategy", strategy if processes > 1 else "auto"),
+    command = [sys.executable, *trains(stage, folder, batch, *arguments, size=size)]
+    command += ["--trainer.devices", str(processes), "--trainer.strategy", strategy if processes > 1 else "auto"]
+    done = subprocess.run(command, cwd=ROOT, env=alone(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    return logged(folder)
+
+
+def trains(stage: str, folder: Path, batch: int, *arguments: str, size: str = "nano") -> list[str]:
+    """What Python is told to train, but for the processes."""
+    return [
+        *("-m", "defusion.cli", "train", "fit", "--config", "experiments/base.yaml"),
+        *("--config", f"experiments/{stage}/{size}.yaml", *TINY, *arguments),
         *("--trainer.logger.init_args.save_dir", str(folder), "--trainer.default_root_dir", str(folder)),
         *("--data.init_args.batch_size", str(batch)),
     ]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+
+
+def alone() -> dict[str, str]:
+    """An environment of one thread, without GPUs."""
+    return os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+
+
+def logged(folder: Path) -> dict[str, list[float]]:
+    """Column -> values."""
     (file,) = folder.rglob("metrics.csv")
     with file.open(newline="") as rows:
         table = list(csv.DictReader(rows))
@@ -110,8 +126,8 @@ def test_two_processes_train_one_discriminator(tmp_path: Path) -> None:
     """Which begins in the middle of the training: the same on both, to the bit, but for its batch norm's statistics."""
     own = "{channels: 8, layers: 1, weight: 0.1, start_step: 8}"
     callback = ["--trainer.callbacks+=tests.test_distributed.Agreement"]
-    logged = fit("tokenizer", tmp_path, 2, 4, *SHAPE, "--model.init_args.discriminator", own, *callback)
-    assert len(logged["train/discriminator"]) == STEPS - 8
+    both = fit("tokenizer", tmp_path, 2, 4, *SHAPE, "--model.init_args.discriminator", own, *callback)
+    assert len(both["train/discriminator"]) == STEPS - 8
     apart, learnt = json.loads((tmp_path / "agreement.json").read_text())
     assert apart == 0
     assert learnt > 1e-3
@@ -176,6 +192,45 @@ def test_two_processes_train_a_diffusion_as_one(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("strategy", ["ddp", SHARDED])
+def test_two_nodes_train_a_diffusion_as_one(tmp_path: Path, strategy: str) -> None:
+    """By torchrun, once a node, which are both this machine."""
+    shape = [*unet(tmp_path), "--model.init_args.optimizer", "adamw"]
+    one = fit("diffusion", tmp_path / "one", 1, 8, *shape)
+    port = free_port()
+    nodes = [
+        subprocess.Popen(
+            [
+                *(sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1"),
+                *("--node-rank", rank, "--master-addr", "127.0.0.1", "--master-port", str(port)),
+                *trains("diffusion", tmp_path / "two", 4, *shape),
+                *("--trainer.devices", "1", "--trainer.num_nodes", "2", "--trainer.strategy", strategy),
+            ],
+            cwd=ROOT,
+            env=alone(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank in ("0", "1")
+    ]
+    try:
+        said = [own.communicate(timeout=200)[0] for own in nodes]
+    finally:
+        for own in nodes:
+            own.kill()
+    assert [own.returncode for own in nodes] == [0, 0], said
+    check(one, logged(tmp_path / "two"), "train/loss", "val/psnr_gain", "val/rain/psnr")
+
+
+def free_port() -> int:
+    with socket.socket() as own:
+        own.bind(("127.0.0.1", 0))
+        return int(own.getsockname()[1])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_two_processes_that_share_the_weights_out_train_as_one(tmp_path: Path) -> None:
     """Their average, validation, checkpoints and weights too; either goes on from a checkpoint of the other."""
     saving = {"save_last": True, "every_n_train_steps": 10, "enable_version_counter": False}
@@ -208,6 +263,27 @@ def test_two_processes_that_share_the_weights_out_train_as_one(tmp_path: Path) -
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("trained", ["adapters", "all"])
+def test_two_processes_share_a_text_to_image_network_out(tmp_path: Path, trained: str) -> None:
+    """The layout of Stable Diffusion, narrowed, in its latent space; validated in ten steps of noise."""
+    pytest.importorskip("diffusers", reason="needs defusion[pretrained]")
+    folder = str(source(SD15, tmp_path / "source"))
+    filled(TINY_TOKENIZER).save(tmp_path / "tokenizer")
+    unet = {"source": folder, "token_channels": TINY_TOKENIZER.token_channels, "patch": 8, "trained": trained}
+    model = {"unet": unet, "autoencoder": {"source": folder}, "prompt": ""}
+    own = {"init_args": {"tokenizer": str(tmp_path / "tokenizer"), "model": model, "warmup_steps": 2}}
+    file = tmp_path / "own.yaml"
+    file.write_text(yaml.safe_dump({"model": own, "data": {"init_args": {"crop_size": 64, "validation_size": 64}}}))
+    one, two = (
+        fit("diffusion", tmp_path / str(n), n, 4 // n, "--config", str(file), strategy=SHARDED, size="sd15")
+        for n in (1, 2)
+    )
+    assert len(one["train/loss"]) == STEPS
+    check(one, two, "train/loss", "train/gradient_norm", "val/psnr_gain", "val/rain/psnr", "val/autoencoder_psnr")
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_two_processes_of_a_job_leave_together_when_one_is_asked(tmp_path: Path) -> None:
     """Under SLURM's variables: at one step, with one checkpoint and one `scontrol requeue`."""
@@ -225,8 +301,8 @@ def test_two_processes_of_a_job_leave_together_when_one_is_asked(tmp_path: Path)
         *("--data.init_args.batch_size", "2", "--ckpt_path", "last"),
     ]
     job = {"JOB_ID": "7", "JOB_NAME": "train", "NTASKS": "2", "NTASKS_PER_NODE": "2", "NODEID": "0", "NNODES": "1"}
-    environment = os.environ | {f"SLURM_{name}": value for name, value in job.items()}
-    environment |= {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "MASTER_ADDR": "127.0.0.1"}
+    environment = alone() | {f"SLURM_{name}": value for name, value in job.items()}
+    environment["MASTER_ADDR"] = "127.0.0.1"
     environment["PATH"] = f"{script.parent}:{environment['PATH']}"
     ranks = [
         subprocess.Popen(

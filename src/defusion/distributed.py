@@ -43,9 +43,9 @@ def places(count: int, before: int = 0) -> range:
     """The places of `count` samples of this process among those of all, dealt out in turns as above.
 
     Args:
-        before: batches of this size that came before it in the same step.
+        before: samples of this process that came before them.
     """
-    first = before * count * world_size() + rank()
+    first = before * world_size() + rank()
     return range(first, first + count * world_size(), world_size())
 
 

@@ -1,6 +1,6 @@
 """Training of the degradation diffusion, as a LightningModule."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,8 @@ class DiffusionModule(OptimizedModule):
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.seed = seed
         self.averages = Averages([_CEILING])
+        self._validated = 0
+        """Pictures of this process and of the validation under way."""
 
     def configure_model(self) -> None:
         """Shares the network out over the processes where the strategy is "sharded", see `defusion.sharding`."""
@@ -117,16 +119,18 @@ class DiffusionModule(OptimizedModule):
         One process with large batches so draws as several with smaller ones do.
         """
         before = batch_idx % self.trainer.accumulate_grad_batches
-        own = places(count, before)
+        own = places(count, before * count)
         return [generator(self.seed, self.global_step, place, device=self.device) for place in own]
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Mapping[str, Any]:
         """Restores the batch; the metrics are the callback's, and so are the pictures of the trajectory."""
         if self.model.autoencoder is not None:
             self._log_ceiling(batch.hq)
-        outputs: dict[str, Any] = {"restored": self.restorations(batch, batch_idx, self.validation_steps)[-1]}
+        own = places(len(batch.lq), self._validated)
+        self._validated += len(batch.lq)
+        outputs: dict[str, Any] = {"restored": self.restorations(batch, own, self.validation_steps)[-1]}
         if batch_idx == 0:
-            outputs["trajectory"] = self.restorations(batch, batch_idx, _TRAJECTORY_STEPS)
+            outputs["trajectory"] = self.restorations(batch, own, _TRAJECTORY_STEPS)
         return outputs
 
     def _log_ceiling(self, hq: Image) -> None:
@@ -140,6 +144,7 @@ class DiffusionModule(OptimizedModule):
     def on_validation_epoch_start(self) -> None:
         """Starts afresh; processes have each their number of pictures, for which they need the network whole."""
         self.averages.reset()
+        self._validated = 0
         hold(self, whole=True)
 
     def on_validation_epoch_end(self) -> None:
@@ -148,10 +153,11 @@ class DiffusionModule(OptimizedModule):
         if self.model.autoencoder is not None:
             self.log_dict(self.averages.compute(), prog_bar=True)
 
-    def restorations(self, batch: Batch, batch_idx: int, steps: int) -> list[Image]:
-        """The restored pictures after each step of DDIM, noise from (seed, batch_idx)."""
+    def restorations(self, batch: Batch, numbers: Sequence[int], steps: int) -> list[Image]:
+        """The restored pictures after each step of DDIM, noise of each from the seed and its number alone."""
         tokens = self.model.tokens(batch.ground, batch.instruction, batch.shown)
-        draw = normals(generator(self.seed, _VALIDATION_STREAM, batch_idx, device=self.device), self.device)
+        draws = [generator(self.seed, _VALIDATION_STREAM, number, device=self.device) for number in numbers]
+        draw = normals(draws, self.device)
         lq = batch.lq.contiguous(memory_format=self.memory_format)
         return list(self.model.restorations(lq, tokens, draw, steps))
 

@@ -24,6 +24,8 @@ def load_architecture(kind: str, source: str, subfolder: str, argument: str) -> 
     Raises:
         PretrainedError: when it is not there, or of another class.
     """
+    if not source:
+        raise PretrainedError(f"{argument}.source: expected a folder or hub id of a diffusers model, got none")
     try:
         found = dict(getattr(_diffusers(), kind).load_config(source, subfolder=subfolder))
     except PretrainedError:
