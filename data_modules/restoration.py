@@ -85,6 +85,7 @@ class RestorationDataModule(LightningDataModule):
     def setup(self, stage: str) -> None:
         """Opens the sources; raises ValueError when there is no usable picture."""
         self.training = self._training()
+        self._done = 0
         held_out = CropDataset(
             open_photos(self.data, "val", self.crop_size),
             self.validation_size,

@@ -73,6 +73,9 @@ class PictureStream:
         self._column = image_column(name, stream.features, column)
         self._stream: datasets.IterableDataset = undecoded(stream.select_columns([self._column]), self._column)
         self._name, self._min_size, self._seed, self._window = name, min_size, seed, window
+        self._lost_shards = 0
+        self._reason = ""
+        """Of the last one."""
 
     def read(self, reader: int = 0, readers: int = 1, mark: Mark = Mark()) -> Iterator[tuple[Picture, Mark]]:
         """Pictures without end, uint8 (H, W, 3), each with the mark from which reading goes on after it.
@@ -110,7 +113,7 @@ class PictureStream:
                 if in_vain == (readers if self._has_own(readers) else 1):
                     raise ValueError(
                         f"data set {self._name!r}: no usable picture of {self._min_size} px or more for reader "
-                        f"{reader + 1} of {readers}"
+                        f"{reader + 1} of {readers}{self._reason and f'; of the last shard: {self._reason}'}"
                     )
                 is_found = False
             here = replace(here, window=begin.window + 1)
@@ -141,17 +144,20 @@ class PictureStream:
             yield None, Mark(turn + 1)
 
     def _contents(self, shard: "datasets.IterableDataset") -> Iterator[dict[str, Any]]:
-        """The rows of a shard, each as a batch of one."""
+        """The rows of a shard, each as a batch of one, as far as it can be read."""
         rows = iter(shard.iter(batch_size=1))
         while True:
             try:
                 content = next(rows, None)
+            except MemoryError:
+                raise
             except Exception as error:  # of the many that networks and file formats raise
-                reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
-                raise OSError(
-                    f"data set {self._name!r}: can no longer be read ({reason}): see that it is there, then go on with "
-                    "--ckpt_path last"
-                ) from error
+                self._reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+                self._lost_shards += 1
+                if _is_told(self._lost_shards):
+                    text = "data set %r: %d shards that cannot be read passed over so far, the last by %s"
+                    log.warning(text, self._name, self._lost_shards, self._reason)
+                return
             if content is None:
                 return
             yield content
@@ -162,9 +168,13 @@ class PictureStream:
 
     def _passed_over(self, skipped: int) -> int:
         skipped += 1
-        if skipped in (1, 10, 100) or skipped % 1000 == 0:
+        if _is_told(skipped):
             log.warning("data set %r: %d damaged or small pictures passed over so far", self._name, skipped)
         return skipped
+
+
+def _is_told(count: int) -> bool:
+    return count in (1, 10, 100) or count % 1000 == 0
 
 
 class StreamedCrops(IterableDataset[dict[str, Any]]):

@@ -11,7 +11,7 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
 from defusion.averaging import ExponentialMovingAverage
-from defusion.checkpoints import SafeCheckpointIO
+from defusion.checkpoints import LastCheckpoint, SafeCheckpointIO
 from defusion.preemption import RESUMABLE, SIGNALS, Preemption
 from defusion.tokenizer.network import Tokenizer
 from tests.diffusion.test_module import data, module, trainer
@@ -154,6 +154,39 @@ def test_gradients_of_half_a_step_are_not_saved(folder: str, tmp_path: Path) -> 
             left.fit(module(folder), data(batches))
         assert torch.load(tmp_path / name / "last.ckpt", weights_only=True)["global_step"] == 2
         assert left.fit_loop.epoch_loop.batch_idx == min(3, batches - 1)
+
+
+@pytest.mark.filterwarnings("ignore:Checkpoint directory", "ignore:.*your dataloader is not resumable")
+@pytest.mark.fault
+def test_a_training_that_goes_on_does_not_save_part_of_a_step(folder: str, tmp_path: Path) -> None:
+    """Two batches a step, saved every two steps; left after two steps, and again after a batch: to the last bit."""
+
+    class Killed(Callback):
+        def __init__(self, batches: int) -> None:
+            self.batches = batches
+
+        def on_train_batch_start(self, *_: Any) -> None:
+            self.batches -= 1
+            if self.batches < 0:
+                raise RuntimeError("killed")
+
+    def begin(root: Path, *callbacks: Callback) -> Trainer:
+        own = [LastCheckpoint(2), *callbacks, ExponentialMovingAverage(0.5)]
+        options = {"enable_checkpointing": True, "plugins": [SafeCheckpointIO()], "accumulate_grad_batches": 2}
+        return trainer(root, STEPS, callbacks=own, **options)
+
+    whole = begin(tmp_path / "whole")
+    whole.fit(module(folder), data(4))
+    for batches in (5, 1):
+        with pytest.raises(RuntimeError, match="killed"):
+            begin(tmp_path / "left", Killed(batches)).fit(
+                module(folder), data(4), ckpt_path="last" if batches == 1 else None, weights_only=True
+            )
+        (last,) = (tmp_path / "left").rglob("last.ckpt")
+        assert torch.load(last, weights_only=True)["RestorationDataModule"] == {"samples": 16}
+    resumed = begin(tmp_path / "left")
+    resumed.fit(module(folder), data(4), ckpt_path="last", weights_only=True)
+    same_end(whole, resumed, tmp_path)
 
 
 @pytest.mark.fault

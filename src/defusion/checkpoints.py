@@ -1,6 +1,5 @@
 """Checkpoints that are whole or not there: written aside, checked when read, the one before kept."""
 
-import errno
 import os
 import shutil
 import warnings
@@ -10,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning import LightningModule, Trainer
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from lightning.pytorch.callbacks import ModelCheckpoint
 from typing_extensions import override
 
-from defusion.files import remove_leftovers, replacing, sync_folder
+from defusion.files import full_disk, remove_leftovers, replacing, sync_folder
 
 BEFORE, DAMAGED = ".before", ".damaged"
 """Behind the name of the checkpoint that was there before the last one, and of one that cannot be read."""
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class CheckpointError(RuntimeError):
@@ -48,7 +48,7 @@ class SafeCheckpointIO(TorchCheckpointIO):
                     _keep(file)
             sync_folder(file.parent)
         except (OSError, RuntimeError) as error:
-            if not is_full(error):
+            if full_disk(error, hidden=True) is None:
                 raise
             warnings.warn(
                 f"{file}: the disk is full: this checkpoint is not written, the last one stays; free some space",
@@ -85,12 +85,25 @@ class SafeCheckpointIO(TorchCheckpointIO):
         )
 
 
-def is_full(error: BaseException) -> bool:
-    """Whether there was no room for a file; torch hides that behind an error of its own."""
-    found: BaseException | None = error
-    while found is not None and not (isinstance(found, OSError) and found.errno in _NO_ROOM):
-        found = found.__context__
-    return found is not None
+class LastCheckpoint(ModelCheckpoint):
+    """Lightning's, for `last.ckpt` alone, and between whole steps also after going on.
+
+    Lightning's own does not know at which step it was begun, and with accumulation saves once more after part of the
+    next one.
+
+    Args:
+        every_n_train_steps: how often it is written.
+    """
+
+    def __init__(self, every_n_train_steps: int) -> None:
+        super().__init__(
+            save_last=True, save_top_k=0, every_n_train_steps=every_n_train_steps, enable_version_counter=False
+        )
+
+    @override
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        super().on_train_start(trainer, pl_module)
+        self._last_global_step_saved = trainer.global_step
 
 
 def candidates(file: Path) -> tuple[Path, Path]:

@@ -20,6 +20,8 @@ UTILISATION = 0.4
 """Share of the speed of a large matrix product that a training step is taken to reach."""
 
 _SIDE = 2048
+_FLOAT = 4
+"""Bytes."""
 _OPTIMISER = 2
 """Moments that Adam keeps of a parameter."""
 
@@ -33,7 +35,8 @@ class Cost:
         trained: those that learn.
         operations: floating-point operations of a step, forward and back, a multiplication and an addition counting
             as two.
-        memory: bytes of parameters, gradients, moments, average and activations on the device.
+        memory: bytes of parameters, gradients, moments, average and activations on the device; of weights that are
+            shared out, while they are whole in validation, if that is more.
         speed: operations a second that a large matrix product reaches there.
         steps: of the training; infinite without an end.
         samples: in a step, over all processes.
@@ -111,14 +114,15 @@ def estimate(
                 output = network(y, torch.ones(1), lq, tokens)
             output.sum().backward()
     parameters, trained = _count(network), _count(network, learning=True)
-    state = 4.0 * (2 * parameters + (1 + _OPTIMISER) * trained) / (processes if sharded else 1)
-    frozen = 0.0 if autoencoder is None else 4.0 * _count(autoencoder)
+    state = _FLOAT * (2 * parameters + (1 + _OPTIMISER) * trained) / (processes if sharded else 1)
+    frozen = 0.0 if autoencoder is None else 2.0 * _FLOAT * _count(autoencoder)
     activations = kept.size * batch * (0.5 if half else 1.0)
+    whole = _FLOAT * parameters if sharded else 0.0
     return Cost(
         parameters,
         trained,
         operations=float(counter.get_total_flops()) * batch * accumulated,
-        memory=state + frozen + activations,
+        memory=state + frozen + max(activations, whole),
         speed=measured_speed(device),
         steps=steps,
         samples=batch * processes * accumulated,

@@ -26,7 +26,7 @@ class EventFile:
     """An event file that outlives errors; tensorboard's own `EventFileWriter` raises its first one for ever after.
 
     Events are written by `flush`, all or none, so that the file is whole at any moment. Those that cannot be written
-    wait, with a warning, for the next time.
+    wait, with a warning, for the next time; of what waits in the end, or is too much to wait, the loss is said.
 
     Args:
         folder: made where it is missing.
@@ -39,7 +39,7 @@ class EventFile:
         self._file = self.path.open("xb", buffering=0)
         self._size = 0
         self._waiting = bytearray()
-        self._is_full = False
+        self._has_failed = self._has_lost = False
         self.add_event(Event(wall_time=time.time(), file_version="brain.Event:2"))
 
     def write(self, record: bytes) -> None:
@@ -48,6 +48,9 @@ class EventFile:
             self.flush()
         if len(self._waiting) < WAITING:
             self._waiting += record
+        elif not self._has_lost:
+            self._has_lost = True
+            self._warn(f"{WAITING} bytes of the logs wait in memory, and those after them are lost")
 
     def add_event(self, event: Event) -> None:
         """Takes an event for `flush`."""
@@ -57,25 +60,34 @@ class EventFile:
         """Writes what waits."""
         done = 0
         try:
+            if self._has_failed:  # a handle may be stale
+                self._file = self.path.open("r+b", buffering=0)
+            self._file.seek(self._size)
             while done < len(self._waiting):
                 done += self._file.write(self._waiting[done:])
         except OSError as error:
             with suppress(OSError):
                 self._file.truncate(self._size)
-            self._file.seek(self._size)
-            if not self._is_full:
-                text = f"{self.path}: {error.strerror}: the logs wait in memory until there is room; training goes on"
-                warnings.warn(text, RuntimeWarning, stacklevel=2)
-            self._is_full = True
+            with suppress(OSError):
+                self._file.close()
+            if not self._has_failed:
+                self._warn(f"{error.strerror}: the logs wait in memory until it can be written; training goes on")
+            self._has_failed = True
             return
-        self._is_full = False
+        self._has_failed = self._has_lost = False
         self._size += done
         self._waiting.clear()
 
     def close(self) -> None:
         """Writes what waits and closes the file."""
         self.flush()
-        self._file.close()
+        if self._has_failed:
+            self._warn("the logs that waited in memory are lost")
+        with suppress(OSError):
+            self._file.close()
+
+    def _warn(self, text: str) -> None:
+        warnings.warn(f"{self.path}: {text}", RuntimeWarning, stacklevel=3)
 
     def get_logdir(self) -> str:
         """Its folder."""

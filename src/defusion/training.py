@@ -15,9 +15,10 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from rich import get_console
 from torch import multiprocessing
 
-from defusion.checkpoints import CheckpointError, SafeCheckpointIO, is_full
+from defusion.checkpoints import CheckpointError, SafeCheckpointIO
 from defusion.diffusion.module import DiffusionModule
 from defusion.estimate import estimate
+from defusion.files import full_disk
 from defusion.guard import DivergedError
 from defusion.logs import RunLogger
 from defusion.precision import default_device, has_bf16
@@ -28,7 +29,7 @@ _KNOWN_WARNINGS = (
     ".*not supported by the model summary",  # the size in MB of bf16 models
     ".*module.s. in eval mode",  # the frozen tokenizer
     ".*LightningCLI's args parameter",  # see below
-    ".*your dataloader is not resumable",  # it is: its sampler goes on from the count of batches
+    ".*your dataloader is not resumable",  # it is: its sampler goes on from the count of samples
     ".*IterableDataset. has .__len__. defined",  # ours is, by worker
     ".*does not have many workers",  # photographs are in memory: one worker keeps up
     ".*ModelCheckpoint.{0,2} with manual optimization",  # it saves after the step, as it should
@@ -79,7 +80,7 @@ class TrainingCLI(LightningCLI):
                 "larger data.batch_size, or several devices"
             )
         data: Any = self.datamodule
-        if data.steps_per_epoch % self.trainer.accumulate_grad_batches:
+        if self.trainer.accumulate_grad_batches > 1 and data.steps_per_epoch % self.trainer.accumulate_grad_batches:
             raise ValueError(
                 f"trainer.accumulate_grad_batches: expected a divisor of data.steps_per_epoch {data.steps_per_epoch}, "
                 f"or the last step of an epoch would be smaller, got {self.trainer.accumulate_grad_batches}"
@@ -144,8 +145,9 @@ def explained(error: Exception) -> str | None:
         return text
     if isinstance(error, ArgumentError) or _AROUND.match(text):
         return _wrong_argument(text)
-    if is_full(error):
-        return f"{text}: free some space, then go on with --ckpt_path last"
+    full = full_disk(error)
+    if full is not None:
+        return f"{full}: free some space, then go on with --ckpt_path last"
     if text.startswith("Caught ") and isinstance(error, OSError | ValueError):  # in a data worker, with its traceback
         return text.strip().splitlines()[-1].partition(": ")[2] or None
     died = text.startswith("DataLoader worker") and ("killed by signal" in text or "exited unexpectedly" in text)

@@ -129,9 +129,30 @@ def test_a_stream_that_can_no_longer_be_read_is_one_line(shards: Shards, tmp_pat
     pictures = PictureStream(shards(24, 3), window=4).read()
     next(pictures)
     for file in (tmp_path / "set").glob("train-*.parquet"):
-        file.write_bytes(b"no parquet")
-    with pytest.raises(OSError, match=r"data set '.*set': can no longer be read \(ArrowInvalid: [^\n]*$"):
-        shades(pictures, 24)
+        file.unlink()
+    with pytest.raises(ValueError, match=r"set': no usable picture .* of the last shard: FileNotFoundError: [^\n]*$"):
+        shades(pictures, 60)
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("readers", [1, 3, 5])
+def test_a_shard_that_cannot_be_read_is_passed_over(
+    shards: Shards, tmp_path: Path, readers: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One of three files is cut off; with five readers each reads them all. From any mark reading goes on alike."""
+    name = shards(24, 3)
+    whole = {reader: PictureStream(name, window=4).read(reader, readers) for reader in range(readers)}
+    left = {shade for own in whole.values() for shade in shades(own, 24) if shade % 3 != 1}
+    (tmp_path / "set" / "train-1.parquet").write_bytes((tmp_path / "set" / "train-1.parquet").read_bytes()[:-200])
+    stream = PictureStream(name, window=4)
+    with caplog.at_level(logging.WARNING):
+        given = {reader: list(islice(stream.read(reader, readers), 24)) for reader in range(readers)}
+    assert {int(picture[0, 0, 0]) for own in given.values() for picture, _ in own} == left
+    assert "1 shards that cannot be read passed over so far, the last by ArrowInvalid" in caplog.text
+    for reader, own in given.items():
+        for number in range(0, 20, 3):
+            after = shades(stream.read(reader, readers, own[number][1]), 3)
+            assert after == [int(picture[0, 0, 0]) for picture, _ in own[number + 1 : number + 4]]
 
 
 def test_a_pass_without_a_picture_is_an_error(shards: Shards) -> None:
@@ -265,6 +286,17 @@ def test_another_batch_or_number_of_processes_keeps_the_place(
         seen, later = numbers(2, state)
         assert seen == list(range(begin + rank, begin + 20, 2))
         assert later["samples"] == begin + 20
+
+
+def test_another_training_with_the_same_data_begins_anew() -> None:
+    source = data("", 0)
+    source.data = None
+    for _ in range(2):
+        source.setup("fit")
+        batches = list(source.train_dataloader())
+        for batch in batches:
+            source.on_after_batch_transfer(batch, 0)
+        assert batches[0]["index"].tolist() == [0, 1]
 
 
 def test_from_a_folder_to_a_stream_it_begins_the_stream(shards: Shards) -> None:
