@@ -86,7 +86,8 @@ class StreamedPhotos:
         self._name = name
         self._bytes = list(islice(_held_out(rows, name, column, min_size, is_whole), count))
         if not self._bytes:
-            raise ValueError(f"data set {name!r}: no usable picture of {min_size} px or more for 'val'")
+            held_out = "" if is_whole else f", for which one in {HELD_OUT_ONE_IN} is held out; give more pictures"
+            raise ValueError(f"data set {name!r}: no usable picture of {min_size} px or more for 'val'{held_out}")
         self._store = PictureStore(self._decode, len(self._bytes))
 
     def __len__(self) -> int:

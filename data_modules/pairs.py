@@ -141,6 +141,8 @@ class PairedFolder(PairedFiles):
 
 def _by_stem(folder: Path, side: str, faults: Faults) -> dict[str, Path]:
     root = folder / side
+    if not folder.is_dir():
+        raise ValueError(f"paired folder {folder}: no such folder")
     if not root.is_dir():
         raise ValueError(
             f"paired folder {folder}: no folder {side!r} in it; expected degraded pictures in "

@@ -14,9 +14,10 @@ from data_modules.scenes import replace_by_scenes
 from data_modules.streams import PictureStream, StreamedCrops
 from data_modules.synthesis import Synthesis
 from data_modules.validation import ValidationDataset, validation_batch
-from defusion.degradations.library import NAMES
+from defusion.degradations.library import NAMES, parse
 from defusion.distributed import world_size
 from defusion.grounds.chart import Chart
+from defusion.instruction import NULL
 from defusion.preemption import leave_signals_to_the_parent
 from defusion.types import Batch
 
@@ -42,6 +43,9 @@ class RestorationDataModule(LightningDataModule):
         validation_size: side of the central crop of validation pictures.
         validation_photos: number of held-out photographs, each under every task.
         seed: of everything in training; sample i depends on (seed, i) alone. Validation is the same for all.
+
+    Raises:
+        ValueError: for a number that is too small, and an unknown validation task.
     """
 
     def __init__(
@@ -61,6 +65,18 @@ class RestorationDataModule(LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        for name, value, least in (
+            ("crop_size", crop_size, 1),
+            ("batch_size", batch_size, 1),
+            ("steps_per_epoch", steps_per_epoch, 1),
+            ("workers", workers, 0),
+            ("validation_size", validation_size, 1),
+            ("validation_photos", validation_photos, 1),
+        ):
+            if value < least:
+                raise ValueError(f"data.{name}: expected at least {least}, got {value}")
+        for task in validation_tasks:
+            _check_task(task)
         self.data = data
         self.pairs = tuple(pairs)
         self.synthetic_weight = synthetic_weight
@@ -95,8 +111,9 @@ class RestorationDataModule(LightningDataModule):
         self.held_out = ValidationDataset(held_out, self.validation_photos, self.validation_tasks)
         if len(self.held_out) < world_size():
             raise ValueError(
-                f"data.validation_photos: expected so many that each of {world_size()} processes has a sample, got "
-                f"{self.validation_photos}, under {len(self.validation_tasks)} tasks each {len(self.held_out)} samples"
+                f"data.validation_photos: expected at least {-(-world_size() // len(self.validation_tasks))}, so that "
+                f"each of {world_size()} processes has a sample, got {self.validation_photos} under "
+                f"{len(self.validation_tasks)} data.validation_tasks"
             )
 
     def _training(self) -> CropDataset | MixedDataset | StreamedCrops:
@@ -160,3 +177,11 @@ class RestorationDataModule(LightningDataModule):
             persistent_workers=self.workers > 0,
             worker_init_fn=leave_signals_to_the_parent,
         )
+
+
+def _check_task(task: str) -> None:
+    if task != NULL:
+        try:
+            parse(task)
+        except ValueError as error:
+            raise ValueError(f"data.validation_tasks: {error}") from error

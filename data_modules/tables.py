@@ -31,6 +31,8 @@ def load_splits(name: str, streaming: bool) -> dict[str, Any]:
     import datasets  # takes a second, and is not needed for photographs from a folder
 
     path = Path(name)
+    if streaming and not (name and (path.exists() or is_hub_name(name))):
+        raise ValueError(f"stream:{name}: not found; expected a parquet or arrow file, a folder of these, or a hub id")
     try:
         if any((path / mark).exists() for mark in _SAVED_MARKS):
             saved = datasets.load_from_disk(name)
@@ -41,7 +43,8 @@ def load_splits(name: str, streaming: bool) -> dict[str, Any]:
             return dict(datasets.load_dataset(builder, data_files=name, streaming=streaming))
         return dict(datasets.load_dataset(name, streaming=streaming))
     except Exception as error:  # of the many that its readers and the network raise
-        raise ValueError(f"data set {name!r}: cannot be loaded: {error or type(error).__name__}") from error
+        where = "" if path.exists() or not streaming else "no such folder or file, and not on the hub: "
+        raise ValueError(f"data set {name!r}: cannot be loaded: {where}{error or type(error).__name__}") from error
 
 
 def image_columns(features: "datasets.Features | None") -> list[str]:

@@ -5,6 +5,9 @@ import os
 import resource
 import shutil
 import signal
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ import numpy as np
 import pytest
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -128,6 +132,31 @@ def test_a_disk_that_is_full_in_the_end_is_one_line(folder: str, tmp_path: Path)
     assert f"{tmp_path}/weights/" in line
     assert line.endswith("free some space, then go on with --ckpt_path last")
     assert not [own for own in (tmp_path / "weights").rglob("*") if own.is_file()]
+
+
+@pytest.mark.fault
+def test_a_process_with_data_workers_ends_after_an_error() -> None:
+    """They do not listen to the SIGTERM that Python ends them by."""
+    script = """
+        from torch.utils.data import DataLoader
+        from defusion.preemption import leave_signals_to_the_parent
+
+        options = {"num_workers": 2, "persistent_workers": True, "worker_init_fn": leave_signals_to_the_parent}
+        batches = iter(DataLoader(list(range(100)), **options))
+        next(batches)
+        raise ValueError("an error")
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.strip().endswith("ValueError: an error")
+
+
+def test_what_lightning_refuses_is_one_line() -> None:
+    assert (
+        explained(MisconfigurationException("No supported gpu\n   backend found!")) == "No supported gpu backend found!"
+    )
 
 
 def test_faults_of_ours_are_seen_whole() -> None:

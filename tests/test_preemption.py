@@ -156,19 +156,47 @@ def test_gradients_of_half_a_step_are_not_saved(folder: str, tmp_path: Path) -> 
         assert left.fit_loop.epoch_loop.batch_idx == min(3, batches - 1)
 
 
+class Killed(Callback):
+    """After so many batches."""
+
+    def __init__(self, batches: int) -> None:
+        self.batches = batches
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        self.batches -= 1
+        if self.batches < 0:
+            raise RuntimeError("killed")
+
+
+@pytest.mark.filterwarnings("ignore:Checkpoint directory", "ignore:.*your dataloader is not resumable")
+@pytest.mark.fault
+@pytest.mark.parametrize("steps", [3, 4, 5])
+def test_from_the_end_of_an_epoch_it_goes_on_to_the_same_end(folder: str, tmp_path: Path, steps: int) -> None:
+    """Epochs of so many steps, after the first of which nothing more is saved until it is killed: to the last bit."""
+
+    def begin(root: Path, *callbacks: Callback) -> Trainer:
+        own = [LastCheckpoint(100), *callbacks, ExponentialMovingAverage(0.5)]
+        options = {"enable_checkpointing": True, "plugins": [SafeCheckpointIO()], "limit_val_batches": 1}
+        return trainer(root, STEPS, callbacks=own, **options)
+
+    whole = begin(tmp_path / "whole")
+    whole.fit(module(folder), data(steps))
+    (last,) = (tmp_path / "whole").rglob("last.ckpt")
+    assert torch.load(last, weights_only=True)["global_step"] == STEPS
+    with pytest.raises(RuntimeError, match="killed"):
+        begin(tmp_path / "left", Killed(5)).fit(module(folder), data(steps))
+    (last,) = (tmp_path / "left").rglob("last.ckpt")
+    assert torch.load(last, weights_only=True)["global_step"] == steps
+    resumed = begin(tmp_path / "left")
+    resumed.fit(module(folder), data(steps), ckpt_path="last", weights_only=True)
+    same_end(whole, resumed, tmp_path)
+    assert resumed.current_epoch == whole.current_epoch
+
+
 @pytest.mark.filterwarnings("ignore:Checkpoint directory", "ignore:.*your dataloader is not resumable")
 @pytest.mark.fault
 def test_a_training_that_goes_on_does_not_save_part_of_a_step(folder: str, tmp_path: Path) -> None:
     """Two batches a step, saved every two steps; left after two steps, and again after a batch: to the last bit."""
-
-    class Killed(Callback):
-        def __init__(self, batches: int) -> None:
-            self.batches = batches
-
-        def on_train_batch_start(self, *_: Any) -> None:
-            self.batches -= 1
-            if self.batches < 0:
-                raise RuntimeError("killed")
 
     def begin(root: Path, *callbacks: Callback) -> Trainer:
         own = [LastCheckpoint(2), *callbacks, ExponentialMovingAverage(0.5)]

@@ -86,9 +86,9 @@ class SafeCheckpointIO(TorchCheckpointIO):
 
 
 class LastCheckpoint(ModelCheckpoint):
-    """Lightning's, for `last.ckpt` alone, and between whole steps also after going on.
+    """Lightning's, for `last.ckpt` alone: every so many steps, and at the end of each epoch and of the training.
 
-    Lightning's own does not know at which step it was begun, and with accumulation saves once more after part of the
+    Lightning's own does not know at which step it was begun: with accumulation it saves once more after part of the
     next one.
 
     Args:
@@ -104,6 +104,15 @@ class LastCheckpoint(ModelCheckpoint):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
         self._last_global_step_saved = trainer.global_step
+
+    @override
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self._last_global_step_saved != trainer.global_step:
+            self._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
+
+    @override
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """It is saved, before averages took the place of the weights."""
 
 
 def candidates(file: Path) -> tuple[Path, Path]:

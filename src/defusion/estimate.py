@@ -186,4 +186,5 @@ def _days(days: float) -> str:
     for unit, length in (("days", 1.0), ("hours", 1 / 24)):
         if days >= length:
             return f"{days / length:,.1f} {unit}"
-    return f"{days * 1440:,.0f} minutes"
+    minutes = days * 1440
+    return f"{minutes:,.0f} minutes" if minutes >= 1 else f"{60 * minutes:,.0f} seconds"

@@ -1,5 +1,7 @@
 """What a cluster does to a training: it is asked to leave, saves, and can go on later."""
 
+import atexit
+import multiprocessing.util  # which ends workers at exit by SIGTERM and waits for them; what is below comes before it
 import os
 import signal
 import subprocess
@@ -62,7 +64,8 @@ class Preemption(Checkpoint):
         if trainer.is_global_zero:
             get_console().print(
                 f"asked to leave ({self._asked[0].name if self._asked else 'another process was'}) at step "
-                f"{trainer.global_step}: {'; '.join(done)}; go on with the same command and --ckpt_path last"
+                f"{trainer.global_step}: {'; '.join(done)}; go on with the same command and --ckpt_path last",
+                soft_wrap=True,
             )
         raise SystemExit(RESUMABLE)
 
@@ -106,3 +109,13 @@ def leave_signals_to_the_parent(worker: int) -> None:
     """For data workers: a signal to the whole group must not kill them before the training has saved."""
     for own in SIGNALS:
         signal.signal(own, signal.SIG_IGN)
+
+
+@atexit.register
+def _end_workers() -> None:
+    """Ends data workers that an error has left behind, which do not listen to SIGTERM."""
+    workers = [own for own in multiprocessing.active_children() if own.daemon]
+    if workers:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's handler would make errors of it
+    for worker in workers:
+        worker.kill()

@@ -1,5 +1,6 @@
 """Training from the command line: LightningCLI, where constructors are the schema of the YAML files."""
 
+import logging
 import math
 import os
 import re
@@ -12,6 +13,7 @@ from typing import Any
 from lightning import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from rich import get_console
 from torch import multiprocessing
 
@@ -33,6 +35,7 @@ _KNOWN_WARNINGS = (
     ".*IterableDataset. has .__len__. defined",  # ours is, by worker
     ".*does not have many workers",  # photographs are in memory: one worker keeps up
     ".*ModelCheckpoint.{0,2} with manual optimization",  # it saves after the step, as it should
+    ".*there is no last checkpoint available",  # said below, in our words
 )
 
 
@@ -79,6 +82,9 @@ class TrainingCLI(LightningCLI):
                 "trainer.accumulate_grad_batches: expected 1, for a tokenizer steps two optimisers by hand: give a "
                 "larger data.batch_size, or several devices"
             )
+        root = Path(self.trainer.default_root_dir)
+        if self._get(self.config, "ckpt_path") == "last" and not any(root.rglob("last.ckpt")):
+            print(f"no checkpoint in {root} yet: the training begins")
         data: Any = self.datamodule
         if self.trainer.accumulate_grad_batches > 1 and data.steps_per_epoch % self.trainer.accumulate_grad_batches:
             raise ValueError(
@@ -129,20 +135,25 @@ def train(arguments: list[str]) -> None:
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # of Lightning's use of it
     for message in _KNOWN_WARNINGS:
         warnings.filterwarnings("ignore", message=message)
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_advertisement)
     try:
         _run(arguments)
-    except (ArgumentError, ArithmeticError, EOFError, OSError, RuntimeError, ValueError) as error:
+    except Exception as error:
         line = explained(error)
         if line is None:
             raise
         raise ValueError(line) from error
 
 
+def _is_no_advertisement(record: logging.LogRecord) -> bool:
+    return "litlogger" not in record.getMessage()
+
+
 def explained(error: Exception) -> str | None:
     """What stopped a training in one line, where it can be mended; None where it is a fault of ours."""
     text = str(error)
-    if isinstance(error, CheckpointError | DivergedError):
-        return text
+    if isinstance(error, CheckpointError | DivergedError | MisconfigurationException):
+        return " ".join(text.split())
     if isinstance(error, ArgumentError) or _AROUND.match(text):
         return _wrong_argument(text)
     full = full_disk(error)
@@ -169,6 +180,7 @@ def _wrong_argument(text: str) -> str:
         own = _KEY.sub("", own)
         if own and not _AROUND.match(own):
             said.append(own)
+    said = [own for own in said if "got an unexpected keyword argument" not in own] or said  # of other types of a union
     return ": ".join(part for part in (".".join(keys), "; ".join(said)) if part)
 
 

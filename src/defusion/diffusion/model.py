@@ -98,7 +98,7 @@ class Defusion(nn.Module):
         if tokenizer.config.token_channels != config.unet.token_channels:
             raise ValueError(
                 f"unet.token_channels: expected the tokenizer's {tokenizer.config.token_channels}, "
-                f"got {config.unet.token_channels}"
+                f"got {config.unet.token_channels}: give that, or another tokenizer (model.tokenizer)"
             )
         self.config = config
         self.tokenizer = tokenizer.requires_grad_(False).eval()

@@ -95,8 +95,12 @@ class DiffusionModule(OptimizedModule):
         share_out([*self.model.unet.parts(), *labels], self.device_mesh["data_parallel"])
 
     def on_fit_start(self) -> None:
-        """Checks that the data shows the grounds that the tokenizer knows."""
-        self.model.tokenizer.config.check_chart(getattr(self.trainer, "datamodule", None))
+        """Checks that the data shows the grounds that the tokenizer knows, on crops that the network takes."""
+        data = getattr(self.trainer, "datamodule", None)
+        self.model.tokenizer.config.check_chart(data)
+        stride, crop = self.model.config.stride, getattr(data, "crop_size", None)
+        if crop is not None and crop % stride:
+            raise ValueError(f"data.crop_size: expected a multiple of {stride}, as the network works on, got {crop}")
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """One step of Eq. 11 in degradation space."""

@@ -177,7 +177,8 @@ class TokenizerModule(LightningModule):
         loss = hinge_generator_loss(self.discriminator(reconstruction))
         self.discriminator.requires_grad_(True)
         weight = adaptive_weight(reconstruction_loss, loss, self.tokenizer.decoder.last_layer)
-        self.log_dict({"train/adversarial": loss, "train/adaptive_weight": weight}, batch_size=len(reconstruction))
+        logged = {"train/adversarial": loss, "train/adaptive_weight": weight}
+        self.log_dict(logged, batch_size=len(reconstruction), sync_dist=True)
         return self.discriminator_config.weight * weight * loss
 
     def _train_discriminator(self, real: Image, fake: Image, optimizer: LightningOptimizer) -> None:
@@ -193,7 +194,7 @@ class TokenizerModule(LightningModule):
         for callback in trainer.callbacks:
             callback.on_before_optimizer_step(self.trainer, self, optimizer.optimizer)
         optimizer.optimizer.step()
-        self.log("train/discriminator", loss, batch_size=len(real))
+        self.log("train/discriminator", loss, batch_size=len(real), sync_dist=True)
 
     def on_validation_epoch_start(self) -> None:
         """Starts the count of the codes in use."""
@@ -219,7 +220,8 @@ class TokenizerModule(LightningModule):
         share = counts / counts.sum().clamp(min=1)
         perplexity = torch.exp(-torch.special.xlogy(share, share).sum())
         usage = (counts > 0).float().mean()
-        self.log_dict({"val/codebook_usage": usage, "val/codebook_perplexity": perplexity} | self.averages.compute())
+        logged = {"val/codebook_usage": usage, "val/codebook_perplexity": perplexity} | self.averages.compute()
+        self.log_dict(logged, sync_dist=True)  # they are the same in all processes already
 
     def save_weights(self, folder: Path) -> None:
         """Writes the tokenizer for the diffusion, read by `Tokenizer.load`."""

@@ -171,6 +171,11 @@ class Tokenizer(nn.Module):
         Raises:
             WeightsError: if a file is missing, damaged or made for another model.
         """
+        if not Path(folder).is_dir():
+            raise WeightsError(
+                f"{folder}: no such folder; expected that of a tokenizer, as make train-tokenizer writes it: train one "
+                "of this size, or give another (model.tokenizer)"
+            )
         state, config = load_weights(folder, name="tokenizer")
         try:
             tokenizer = cls(TokenizerConfig(**config))
