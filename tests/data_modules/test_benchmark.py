@@ -330,7 +330,9 @@ def test_a_table_is_checked_whole(prefix: str, parquet: Callable[..., str]) -> N
 
 def test_a_table_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     assert "none.parquet': not found; expected" in error_of(tmp_path / "none.parquet")
-    assert "none.parquet': cannot be loaded" in error_of(f"stream:{tmp_path / 'none.parquet'}")
+    assert "none.parquet: not found; expected a parquet or arrow file" in error_of(
+        f"stream:{tmp_path / 'none.parquet'}"
+    )
     assert "data='owner/none': no such folder or file, and as a data set:" in error_of("owner/none")
 
 
