@@ -83,7 +83,8 @@ class TrainingCLI(LightningCLI):
                 "larger data.batch_size, or several devices"
             )
         root = Path(self.trainer.default_root_dir)
-        if self._get(self.config, "ckpt_path") == "last" and not any(root.rglob("last.ckpt")):
+        begins = self._get(self.config, "ckpt_path") == "last" and not any(root.rglob("last.ckpt"))
+        if begins and self.trainer.is_global_zero:
             print(f"no checkpoint in {root} yet: the training begins")
         data: Any = self.datamodule
         if self.trainer.accumulate_grad_batches > 1 and data.steps_per_epoch % self.trainer.accumulate_grad_batches:
