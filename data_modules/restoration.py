@@ -91,7 +91,7 @@ class RestorationDataModule(LightningDataModule):
         self.validation_photos = validation_photos
         self.seed = seed
         self._done = 0
-        """Training samples that this process has had, also before an interruption."""
+        """Training samples that this process has had, also before an interruption; a stream counts its own."""
 
     @property
     def chart(self) -> Chart:
@@ -150,9 +150,10 @@ class RestorationDataModule(LightningDataModule):
         index, task = batch["index"].tolist(), batch["task"]
         if "lq" not in batch:
             return validation_batch(hq, index, task, self.chart)
-        self._done += len(hq)
         if "mark" in batch and isinstance(self.training, StreamedCrops):
             self.training.note(batch["mark"])
+        else:
+            self._done += len(hq)
         hq = replace_by_scenes(hq, index, task, self.procedural_share, self.seed)
         return self.synthesis(hq, index, task, batch["lq"].float() / 255 if any(task) else None)
 
@@ -164,9 +165,10 @@ class RestorationDataModule(LightningDataModule):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Goes on from there, also with other batches or another number of processes."""
-        self._done = -(-state_dict["samples"] // world_size())
         if isinstance(self.training, StreamedCrops):
             self.training.load_state_dict(state_dict)
+        else:
+            self._done = -(-state_dict["samples"] // world_size())
 
     def _loader(self, dataset: Any, sampler: StepSampler | EachOnceSampler) -> DataLoader[dict[str, Any]]:
         return DataLoader(

@@ -145,22 +145,16 @@ class PictureStream:
 
     def _contents(self, shard: "datasets.IterableDataset") -> Iterator[dict[str, Any]]:
         """The rows of a shard, each as a batch of one, as far as it can be read."""
-        rows = iter(shard.iter(batch_size=1))
-        while True:
-            try:
-                content = next(rows, None)
-            except MemoryError:
-                raise
-            except Exception as error:  # of the many that networks and file formats raise
-                self._reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
-                self._lost_shards += 1
-                if _is_told(self._lost_shards):
-                    text = "data set %r: %d shards that cannot be read passed over so far, the last by %s"
-                    log.warning(text, self._name, self._lost_shards, self._reason)
-                return
-            if content is None:
-                return
-            yield content
+        try:
+            yield from shard.iter(batch_size=1)
+        except MemoryError:
+            raise
+        except Exception as error:  # of the many that networks and file formats raise
+            self._reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+            self._lost_shards += 1
+            if _is_told(self._lost_shards):
+                text = "data set %r: %d shards that cannot be read passed over so far, the last by %s"
+                log.warning(text, self._name, self._lost_shards, self._reason)
 
     def _has_own(self, readers: int) -> bool:
         """Whether each reader has shards of its own."""

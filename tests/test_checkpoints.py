@@ -2,10 +2,10 @@
 
 import os
 import pickle
-import resource
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from defusion import checkpoints
 from defusion.checkpoints import BEFORE, DAMAGED, CheckpointError, SafeCheckpointIO
 from defusion.files import replacing
 from defusion.training import explained
+from tests.room import room
 
 IO = SafeCheckpointIO()
 
@@ -87,17 +88,6 @@ def test_checkpoints_of_others_run_nothing(tmp_path: Path) -> None:
 
 
 @contextmanager
-def no_room() -> Iterator[None]:
-    """No file grows beyond 300 bytes; the kernel itself refuses."""
-    most = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (300, most[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, most)
-
-
-@contextmanager
 def full_device() -> Iterator[None]:
     """All is written to the device that is always full."""
     with pytest.MonkeyPatch.context() as patched:
@@ -105,7 +95,7 @@ def full_device() -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("full", [no_room, full_device])
+@pytest.mark.parametrize("full", [partial(room, 300), full_device])
 @pytest.mark.parametrize("sizes", [[10], [100_000], [2_000_000], [1000] * 100])
 @pytest.mark.fault
 def test_a_full_disk_leaves_the_last_one(

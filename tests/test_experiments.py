@@ -101,7 +101,6 @@ def test_tokenizers_do_not_accumulate(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 
 def test_steps_of_an_epoch_are_all_of_one_size(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "tokenizer").mkdir()
     Tokenizer(TokenizerConfig(**settings("tokenizer/nano.yaml")["model"]["init_args"]["config"])).save(tmp_path)
     arguments = [*small(tmp_path), "--model.init_args.tokenizer", str(tmp_path), "--data.steps_per_epoch", "10"]
     with pytest.raises(ValueError, match=r"expected a divisor of data\.steps_per_epoch 10, .* got 4"):

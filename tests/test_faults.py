@@ -2,12 +2,12 @@
 
 import multiprocessing
 import os
-import resource
 import shutil
 import signal
 import subprocess
 import sys
 import textwrap
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from defusion.logs import RunLogger
 from defusion.tokenizer.network import Tokenizer
 from defusion.training import explained
 from tests.diffusion.test_module import data, module, trainer
+from tests.room import room
 
 STEPS = 40
 
@@ -92,23 +93,13 @@ def test_photographs_that_vanish(folder: str, photos: Path) -> None:
 @pytest.mark.fault
 def test_a_full_disk_ends_nothing(folder: str, tmp_path: Path) -> None:
     """Full after two steps, with room again after six: training goes on, and in the end all is there."""
-    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
-
-    def fill() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100, limit[1]))
-
-    def free() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
-
+    full = ExitStack()
     saving = ModelCheckpoint(tmp_path, save_last=True, every_n_train_steps=1, enable_version_counter=False)
-    callbacks = [saving, AfterSteps(2, fill), AfterSteps(6, free)]
+    callbacks = [saving, AfterSteps(2, lambda: full.enter_context(room(100))), AfterSteps(6, full.close)]
     logger = RunLogger(tmp_path, name="", version="")
     options = {"logger": logger, "log_every_n_steps": 1, "enable_checkpointing": True, "plugins": [SafeCheckpointIO()]}
-    try:
-        with pytest.warns(RuntimeWarning) as said:
-            trainer(tmp_path, 8, callbacks=callbacks, **options).fit(module(folder), data(8))
-    finally:
-        free()
+    with full, pytest.warns(RuntimeWarning) as said:
+        trainer(tmp_path, 8, callbacks=callbacks, **options).fit(module(folder), data(8))
     lines = [str(own.message) for own in said]
     assert sum("the logs wait in memory until it can be written" in line for line in lines) == 1
     assert sum("last.ckpt: the disk is full" in line for line in lines) == 4
@@ -120,13 +111,8 @@ def test_a_full_disk_ends_nothing(folder: str, tmp_path: Path) -> None:
 
 @pytest.mark.fault
 def test_a_disk_that_is_full_in_the_end_is_one_line(folder: str, tmp_path: Path) -> None:
-    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limit[1]))
-    try:
-        with pytest.raises(OSError, match="too large") as caught:
-            module(folder).save_weights(tmp_path / "weights")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    with room(100), pytest.raises(OSError, match="too large") as caught:
+        module(folder).save_weights(tmp_path / "weights")
     line = explained(caught.value)
     assert line is not None
     assert f"{tmp_path}/weights/" in line

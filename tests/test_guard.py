@@ -55,6 +55,16 @@ def fit(
     return learner
 
 
+def fit_with_one_before(folder: str, root: Path, steps: int, spoil: Callback) -> LightningModule:
+    """Checkpoints every two steps as in trainings, with the one before kept; it goes back after one bad step."""
+    saving = ModelCheckpoint(root, save_last=True, every_n_train_steps=2, enable_version_counter=False)
+    callbacks = [spoil, NonFiniteGuard(patience=1), saving]
+    learner = module(folder, learning_rate=1e-3)
+    plugins = [SafeCheckpointIO()]
+    trainer(root, steps, enable_checkpointing=True, callbacks=callbacks, plugins=plugins).fit(learner, data(steps))
+    return learner
+
+
 def same(one: dict[str, Tensor], two: dict[str, Tensor]) -> bool:
     return all(torch.equal(one[name], two[name]) for name in one)
 
@@ -94,11 +104,7 @@ def test_a_checkpoint_that_is_not_finite_is_passed_over(folder: str, tmp_path: P
                 pl_module.get_parameter("model.unet.head.weight").data.fill_(torch.nan)
 
     poison = Poison(lambda step: False)
-    learner = module(folder, learning_rate=1e-3)
-    saving = ModelCheckpoint(tmp_path, save_last=True, every_n_train_steps=2, enable_version_counter=False)
-    callbacks = [poison, NonFiniteGuard(patience=1), saving]
-    plugins = [SafeCheckpointIO()]
-    trainer(tmp_path, 7, enable_checkpointing=True, callbacks=callbacks, plugins=plugins).fit(learner, data(7))
+    learner = fit_with_one_before(folder, tmp_path, 7, poison)
     assert same(poison.weights[5], poison.weights[2])
     assert all(own.isfinite().all() for own in learner.state_dict().values())
 
@@ -114,12 +120,8 @@ def test_a_checkpoint_with_moments_that_are_not_finite_is_passed_over(folder: st
                 next(own for own in state.values() if own.ndim > 0).fill_(torch.nan)
 
     poison = Poison(lambda step: step == 4)
-    saving = ModelCheckpoint(tmp_path, save_last=True, every_n_train_steps=2, enable_version_counter=False)
-    callbacks = [poison, NonFiniteGuard(patience=1), saving]
     with pytest.warns(RuntimeWarning, match=r"back to .*last\.ckpt\.before"):
-        trainer(tmp_path, 6, enable_checkpointing=True, callbacks=callbacks, plugins=[SafeCheckpointIO()]).fit(
-            module(folder, learning_rate=1e-3), data(6)
-        )
+        fit_with_one_before(folder, tmp_path, 6, poison)
     assert same(poison.weights[5], poison.weights[2])
 
 
@@ -135,12 +137,8 @@ def test_a_damaged_checkpoint_is_passed_over(folder: str, tmp_path: Path) -> Non
                 file.write_bytes(file.read_bytes()[:-80])
 
     damage = Damage(lambda step: step == 4)
-    saving = ModelCheckpoint(tmp_path, save_last=True, every_n_train_steps=2, enable_version_counter=False)
-    callbacks = [damage, NonFiniteGuard(patience=1), saving]
     with pytest.warns(RuntimeWarning, match=r"back to .*last\.ckpt\.before"):
-        trainer(tmp_path, 6, enable_checkpointing=True, callbacks=callbacks, plugins=[SafeCheckpointIO()]).fit(
-            module(folder, learning_rate=1e-3), data(6)
-        )
+        fit_with_one_before(folder, tmp_path, 6, damage)
     assert same(damage.weights[5], damage.weights[2])
 
 

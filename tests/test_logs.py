@@ -1,8 +1,5 @@
 """Event files of TensorBoard: whole at any moment, and nothing lost while there is no room."""
 
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +11,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 
 from defusion import logs
 from defusion.logs import EventFile, RunLogger
-
-
-@contextmanager
-def room(size: int) -> Iterator[None]:
-    """No file grows beyond it; the kernel itself refuses."""
-    most = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, most[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, most)
+from tests.room import room
 
 
 def log(logger: RunLogger, *steps: int) -> None:

@@ -73,26 +73,35 @@ class TrainingCLI(LightningCLI):
             kwargs["logger"] = RunLogger(settings["default_root_dir"] or "runs", name="", version="")
         return super().instantiate_trainer(**kwargs)
 
-    def before_fit(self) -> None:
-        """Says what the training of a diffusion will cost, also before a dry run."""
+    def _check(self) -> None:
+        """Refuses options that do not go together."""
         if isinstance(self.trainer.strategy, Sharded) and not isinstance(self.model, DiffusionModule):
             raise ValueError("trainer.strategy: sharded is for the diffusion, whose networks can be large: take ddp")
-        if self.trainer.accumulate_grad_batches > 1 and not self.model.automatic_optimization:
+        accumulated = self.trainer.accumulate_grad_batches
+        if accumulated == 1:
+            return
+        if not self.model.automatic_optimization:
             raise ValueError(
                 "trainer.accumulate_grad_batches: expected 1, for a tokenizer steps two optimisers by hand: give a "
                 "larger data.batch_size, or several devices"
             )
-        root = Path(self.trainer.default_root_dir)
-        begins = self._get(self.config, "ckpt_path") == "last" and not any(root.rglob("last.ckpt"))
-        if begins and self.trainer.is_global_zero:
-            print(f"no checkpoint in {root} yet: the training begins")
         data: Any = self.datamodule
-        if self.trainer.accumulate_grad_batches > 1 and data.steps_per_epoch % self.trainer.accumulate_grad_batches:
+        if data.steps_per_epoch % accumulated:
             raise ValueError(
                 f"trainer.accumulate_grad_batches: expected a divisor of data.steps_per_epoch {data.steps_per_epoch}, "
-                f"or the last step of an epoch would be smaller, got {self.trainer.accumulate_grad_batches}"
+                f"or the last step of an epoch would be smaller, got {accumulated}"
             )
-        if isinstance(self.model, DiffusionModule) and self.trainer.is_global_zero:
+
+    def before_fit(self) -> None:
+        """Says whether the training begins, and what that of a diffusion will cost, also before a dry run."""
+        self._check()
+        if not self.trainer.is_global_zero:
+            return
+        root = Path(self.trainer.default_root_dir)
+        if self._get(self.config, "ckpt_path") == "last" and not any(root.rglob("last.ckpt")):
+            print(f"no checkpoint in {root} yet: the training begins")
+        if isinstance(self.model, DiffusionModule):
+            data: Any = self.datamodule
             planned = self._get(self.config, "trainer") if self._get(self.config, "dry_run") else self.trainer
             cost = estimate(
                 self.model.model.config,
